@@ -1,0 +1,1 @@
+"""Clips in, emotion captions out: prompts, engines, the ledger and the Arrow caption dataset."""

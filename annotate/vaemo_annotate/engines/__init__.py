@@ -1,0 +1,1 @@
+"""The engines that turn one clip into one caption."""

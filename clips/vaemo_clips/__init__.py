@@ -1,0 +1,1 @@
+"""The contract shared by annotation and training: clips, manifests, media decoding, captions, errors."""
