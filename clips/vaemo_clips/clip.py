@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -42,8 +41,6 @@ FILE_SCHEMA = pa.schema(
 )
 """The file as `index` saw it; in the manifest only, so that unchanged files are not hashed again."""
 
-_EMPTY: Mapping[str, Any] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True)
 class Clip:
@@ -70,7 +67,7 @@ class Clip:
     audio_channels: int | None
     file_bytes: int
     file_mtime_ns: int
-    extra: Mapping[str, Any] = field(default=_EMPTY)
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise ManifestError where a field breaks the contract."""
@@ -81,7 +78,9 @@ class Clip:
             )
         parts = PurePosixPath(self.path).parts
         if not parts or parts[0] == "/" or ".." in parts:
-            raise ManifestError(f"clip {self.clip_id!r}: path {self.path!r} must lie inside the manifest's root")
+            raise ManifestError(
+                f"clip {self.clip_id!r}: path {self.path!r} must lie inside the manifest's root"
+            )
         if not self.duration_s > 0:
             raise ManifestError(f"clip {self.clip_id!r}: duration_s is {self.duration_s}, it must be above 0")
         if not (self.has_video or self.has_audio):
