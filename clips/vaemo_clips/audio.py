@@ -108,9 +108,7 @@ class _Canvas:
 
     def _place(self, time_s: float | None) -> int:
         if time_s is None:
-            return (
-                self._cursor if self._cursor is not None else seconds_to_samples(-self.begin_s, self._rate_hz)
-            )
+            return self._cursor if self._cursor is not None else seconds_to_samples(-self.begin_s, self._rate_hz)
         stamped = seconds_to_samples(time_s - self.begin_s, self._rate_hz)
         if self._cursor is not None and abs(stamped - self._cursor) <= _JITTER_S * self._rate_hz:
             return self._cursor

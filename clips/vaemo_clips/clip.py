@@ -78,9 +78,7 @@ class Clip:
             )
         parts = PurePosixPath(self.path).parts
         if not parts or parts[0] == "/" or ".." in parts:
-            raise ManifestError(
-                f"clip {self.clip_id!r}: path {self.path!r} must lie inside the manifest's root"
-            )
+            raise ManifestError(f"clip {self.clip_id!r}: path {self.path!r} must lie inside the manifest's root")
         if not self.duration_s > 0:
             raise ManifestError(f"clip {self.clip_id!r}: duration_s is {self.duration_s}, it must be above 0")
         if not (self.has_video or self.has_audio):

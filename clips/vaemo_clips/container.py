@@ -52,9 +52,7 @@ def _open(path: Path) -> InputContainer:
     _check_file(path)
     try:
         # The prefix keeps a name such as `a:b.mp4` a file; the whitelist keeps a playlist off the network.
-        return av.open(
-            f"file:{path}", mode="r", metadata_errors="replace", options={"protocol_whitelist": "file"}
-        )
+        return av.open(f"file:{path}", mode="r", metadata_errors="replace", options={"protocol_whitelist": "file"})
     except UnicodeEncodeError as error:
         raise MediaError("unreadable", f"{str(path)!r}: the name is not valid UTF-8") from error
     except FFmpegError as error:

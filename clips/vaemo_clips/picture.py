@@ -47,9 +47,7 @@ def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
     return _UPRIGHT
 
 
-def scaled_size(
-    width: int, height: int, pixel_aspect: Fraction | None, short_side_px: int | None
-) -> tuple[int, int]:
+def scaled_size(width: int, height: int, pixel_aspect: Fraction | None, short_side_px: int | None) -> tuple[int, int]:
     """Width and height in pixels for a stored picture of `width` x `height`.
 
     Pixels become square by growing one side, then the short side comes down to `short_side_px`

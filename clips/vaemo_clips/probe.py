@@ -59,7 +59,8 @@ class _Tally:
         self.stream = stream
         self.num_packets = 0
         self.begin_ticks: int | None = None
-        self.end_ticks = 0
+        self.last_ticks = 0
+        self.last_duration = 0
         self.first: VideoFrame | AudioFrame | None = None
         self.error = "no frame came out"
 
@@ -70,7 +71,8 @@ class _Tally:
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is not None and not packet.is_discard:
             self.begin_ticks = stamp if self.begin_ticks is None else min(self.begin_ticks, stamp)
-            self.end_ticks = max(self.end_ticks, stamp + (packet.duration or 0))
+            if stamp >= self.last_ticks:
+                self.last_ticks, self.last_duration = stamp, packet.duration or 0
         if self.first is None:
             self._decode(packet)
 
@@ -84,10 +86,17 @@ class _Tally:
 
     @property
     def span_s(self) -> float:
-        """Seconds from the first packet's begin to the last one's end; 0 where they have no times."""
+        """Seconds from the first packet's begin to the last one's end; 0 where they have no times.
+
+        Where pictures are reordered a packet's stated duration is not the time its picture stays on
+        screen, so the last picture counts for no longer than the mean one.
+        """
         if self.stream is None or self.stream.time_base is None or self.begin_ticks is None:
             return 0.0
-        return float((self.end_ticks - self.begin_ticks) * self.stream.time_base)
+        begins = self.last_ticks - self.begin_ticks
+        mean = begins / (self.num_packets - 1) if self.num_packets > 1 else self.last_duration
+        last = min(self.last_duration, mean) if self.last_duration else mean
+        return float((begins + last) * self.stream.time_base)
 
 
 def _read(media: Media, picture: _Tally, sound: _Tally) -> None:

@@ -24,9 +24,7 @@ def frame_times(begin_s: float, duration_s: float, fps: float, max_frames: int) 
     duration, rate or maximum is not above 0.
     """
     if not (duration_s > 0 and fps > 0 and max_frames > 0):
-        raise ValueError(
-            f"duration_s={duration_s}, fps={fps} and max_frames={max_frames} must all be above 0"
-        )
+        raise ValueError(f"duration_s={duration_s}, fps={fps} and max_frames={max_frames} must all be above 0")
     num_frames = min(max(seconds_to_frames(duration_s, fps), 1), max_frames)
     step_s = duration_s / num_frames
     return [begin_s + (index + 0.5) * step_s for index in range(num_frames)]
