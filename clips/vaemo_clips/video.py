@@ -19,8 +19,12 @@ from vaemo_clips.errors import MediaError
 from vaemo_clips.picture import Orientation, scaled_size
 
 _SKIP_WITH_INDEX_S = 0.5  # decoding forward this far costs about as much as a seek
-_SKIP_WITHOUT_INDEX_S = 5.0
-_SEEK_MARGINS_S = (0.0, 1.0, 5.0, 30.0)  # how much earlier to try when a seek lands too late
+_MARGINS_WITH_INDEX_S = (0.0, 1.0, 5.0, 30.0)  # how much earlier to try when a seek lands too late
+_SKIP_WITHOUT_INDEX_S = 20.0
+_MARGINS_WITHOUT_INDEX_S = (5.0, 30.0)
+_NEVER_SEEK = frozenset({"mpeg"})  # a program stream's stamps stay off by a picture or two after a seek
+_INDEXED = frozenset({"mov", "mp4", "matroska", "webm", "avi", "flv", "asf"})
+_BEFORE_START_S = 10.0  # far enough to reach the first key picture, whose decoding time comes earlier
 _SNAP_S = 0.001  # a time this close before a picture means that picture
 
 
@@ -65,7 +69,9 @@ class _PictureReader:
         self._stream = stream
         self._tick_s = float(stream.time_base or 0) or 1e-6
         self._frame_s = 1 / float(stream.average_rate or 25)
-        self._may_seek = True
+        names = set(media.container.format.name.split(","))
+        self._may_seek = not names & _NEVER_SEEK
+        self._has_index = bool(names & _INDEXED)
         self._last_s = -self._frame_s
         self._shown: tuple[VideoFrame, float] | None = None
         self._decoded = self._decode()
@@ -126,7 +132,8 @@ class _PictureReader:
 
     def _key_picture_before(self, until_s: float) -> float | None:
         entries = self._stream.index_entries
-        place = entries.search_timestamp(self._ticks(until_s)) if len(entries) else -1
+        is_usable = self._has_index and len(entries) > 0
+        place = entries.search_timestamp(self._ticks(until_s)) if is_usable else -1
         return entries[place].timestamp * self._tick_s - self._media.clock_s if place >= 0 else None
 
     def _ticks(self, time_s: float) -> int:
@@ -134,7 +141,8 @@ class _PictureReader:
 
     def _seek(self, until_s: float) -> None:
         here_s = self._upcoming[1] if self._upcoming else 0.0
-        for margin_s in (*_SEEK_MARGINS_S, until_s):
+        margins_s = _MARGINS_WITH_INDEX_S if self._has_index else _MARGINS_WITHOUT_INDEX_S
+        for margin_s in (*margins_s, until_s + _BEFORE_START_S):
             if not self._land(until_s - margin_s):
                 self._may_seek = False
                 return
@@ -145,7 +153,7 @@ class _PictureReader:
 
     def _land(self, time_s: float) -> bool:
         try:
-            self._media.container.seek(self._ticks(max(time_s, 0.0)), stream=self._stream)
+            self._media.container.seek(self._ticks(time_s), stream=self._stream)
         except FFmpegError:
             return False
         self._decoded = self._decode()
