@@ -1,0 +1,114 @@
+"""From settings to a ready engine: choose it, start or find its server, try it, and close it again."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from vaemo_annotate.concurrency import AutoConcurrency, ConcurrencyLimit, FixedConcurrency
+from vaemo_annotate.engines.base import ModelIdentity
+from vaemo_annotate.engines.discovery import choose_dialect, find_model
+from vaemo_annotate.engines.endpoint import EndpointBackend, EndpointKeeper
+from vaemo_annotate.engines.recovery import ServerKeeper
+from vaemo_annotate.engines.request import Dialect
+from vaemo_annotate.engines.server_metrics import ServerMetrics
+from vaemo_annotate.engines.transport import ChatTransport, Endpoint
+from vaemo_annotate.engines.vllm_server import DEFAULT_MODEL, VllmServer, default_python
+from vaemo_annotate.prompt import Prompt
+from vaemo_annotate.settings import RunSettings
+from vaemo_clips.errors import ServerError
+
+Announce = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenServer:
+    """A server that answered its trial request."""
+
+    backend: EndpointBackend
+    identity: ModelIdentity
+    dialect: Dialect
+    limit: ConcurrencyLimit
+    metrics: ServerMetrics
+
+
+def choose_engine(settings: RunSettings) -> tuple[str, str]:
+    """Return the engine `auto` comes to, and why. Raises ServerError where there is none."""
+    url = settings.endpoint or os.environ.get("VAEMO_ENDPOINT")
+    if settings.engine == "cues":
+        raise ServerError("engine 'cues' is not in this release; use --engine vllm or --endpoint URL")
+    if settings.engine == "endpoint" and not url:
+        raise ServerError("--engine endpoint needs --endpoint URL (or VAEMO_ENDPOINT), as in http://localhost:8000/v1")
+    if settings.engine == "vllm":
+        return "vllm", "--engine vllm"
+    if url:
+        return "endpoint", "--endpoint" if settings.endpoint else "VAEMO_ENDPOINT"
+    has_vllm = settings.vllm_python is not None or importlib.util.find_spec("vllm") is not None
+    if shutil.which("nvidia-smi") and has_vllm:
+        return "vllm", "a CUDA device, and vLLM is installed"
+    raise ServerError(
+        "--engine auto found no --endpoint, no VAEMO_ENDPOINT and no CUDA device with vLLM; start a server and pass "
+        "--endpoint http://HOST:PORT/v1, or pass --engine vllm --vllm-python PATH"
+    )
+
+
+@asynccontextmanager
+async def open_server(
+    settings: RunSettings, prompt: Prompt, server_log: Path, announce: Announce
+) -> AsyncIterator[OpenServer]:
+    """Open the chosen engine's server for the time of the block. Raises ServerError."""
+    name, why = choose_engine(settings)
+    announce(f"engine: {name} ({why})")
+    opened = _managed(settings, server_log, announce) if name == "vllm" else _running(settings)
+    async with opened as (transport, keeper, model, revision):
+        served = await find_model(transport, model)
+        dialect = await choose_dialect(transport, served, prompt, announce)
+        limit = AutoConcurrency() if settings.concurrency == "auto" else FixedConcurrency(settings.concurrency)
+        backend = EndpointBackend(transport, served.model, dialect, limit, keeper, announce)
+        identity = ModelIdentity(name, served.model, revision, served.vllm_version)
+        metrics = ServerMetrics(transport, limit)
+        async with _polled(metrics):
+            announce(f"server ready: {served.model}, vLLM {served.vllm_version or '–'}, media as {dialect}")
+            yield OpenServer(backend, identity, dialect, limit, metrics)
+
+
+@asynccontextmanager
+async def _running(settings: RunSettings) -> AsyncIterator[tuple[ChatTransport, ServerKeeper, str | None, str | None]]:
+    """Connect to a server that somebody else runs."""
+    url = settings.endpoint or os.environ["VAEMO_ENDPOINT"]
+    key = os.environ.get("VAEMO_API_KEY") or os.environ.get("OPENAI_API_KEY")
+    async with ChatTransport(Endpoint.parse(url, key), settings.request_timeout_s) as transport:
+        yield transport, EndpointKeeper(transport, settings.patience_s), settings.model, None
+
+
+@asynccontextmanager
+async def _managed(
+    settings: RunSettings, server_log: Path, announce: Announce
+) -> AsyncIterator[tuple[ChatTransport, ServerKeeper, str | None, str | None]]:
+    """Start vLLM as a child; it is gone when the block ends."""
+    python = default_python(settings.vllm_python)
+    model = settings.model or DEFAULT_MODEL
+    server = VllmServer(python, model, settings.vllm_args, server_log, settings.startup_timeout_s, announce)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(asyncio.to_thread, server.stop)
+        await server.start()
+        transport = await stack.enter_async_context(ChatTransport(server.endpoint, settings.request_timeout_s))
+        yield transport, server, model, server.revision()
+
+
+@asynccontextmanager
+async def _polled(metrics: ServerMetrics) -> AsyncIterator[None]:
+    polling = asyncio.create_task(metrics.poll())
+    try:
+        yield
+    finally:
+        polling.cancel()
+        with suppress(asyncio.CancelledError):
+            await polling
+        await metrics.read()

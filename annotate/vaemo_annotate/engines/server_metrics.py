@@ -1,0 +1,69 @@
+"""What a vLLM server says about itself in /metrics: its queue, and how often its caches hit."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from vaemo_annotate.concurrency import AutoConcurrency, ConcurrencyLimit
+from vaemo_annotate.engines.transport import ChatTransport, TransientFailure
+
+_LINE = re.compile(r"^(vllm:[a-z_]+)(?:\{[^}]*\})? ([0-9.eE+-]+)$", re.MULTILINE)
+_POLL_SECONDS = 1.0
+_COUNTERS = (
+    "vllm:prefix_cache_queries_total",
+    "vllm:prefix_cache_hits_total",
+    "vllm:mm_cache_queries_total",
+    "vllm:mm_cache_hits_total",
+)
+
+
+class ServerMetrics:
+    """Reads /metrics once a second, tells the concurrency limit, and keeps the caches' counters."""
+
+    def __init__(self, transport: ChatTransport, limit: ConcurrencyLimit) -> None:
+        """Nothing is read yet."""
+        self._transport = transport
+        self._limit = limit
+        self._first: dict[str, float] = {}
+        self._last: dict[str, float] = {}
+
+    async def poll(self) -> None:
+        """Read until cancelled; a server without /metrics is asked once."""
+        while await self.read():
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def read(self) -> bool:
+        """Read once; return whether there is anything to read."""
+        try:
+            status, payload = await self._transport.get("/metrics", timeout_s=5.0)
+        except TransientFailure:
+            return bool(self._first)
+        values = parse_metrics(payload.decode("utf-8", "replace")) if status == 200 else {}
+        if "vllm:num_requests_running" not in values:
+            return False
+        self._last = values
+        self._first = self._first or values
+        if isinstance(self._limit, AutoConcurrency):
+            self._limit.observe_server(
+                values["vllm:num_requests_running"],
+                values.get("vllm:num_requests_waiting", 0.0),
+                values.get("vllm:kv_cache_usage_perc"),
+            )
+        return True
+
+    def cache_counts(self) -> dict[str, int]:
+        """Return how much the caches' counters grew since the first reading; empty without /metrics."""
+        return {
+            name.removeprefix("vllm:").removesuffix("_total"): int(self._last[name] - self._first.get(name, 0.0))
+            for name in _COUNTERS
+            if name in self._last
+        }
+
+
+def parse_metrics(text: str) -> dict[str, float]:
+    """Read Prometheus text; values of several engines under one name are added up."""
+    values: dict[str, float] = {}
+    for name, value in _LINE.findall(text):
+        values[name] = values.get(name, 0.0) + float(value)
+    return values

@@ -1,0 +1,129 @@
+"""What a server answered to one request, and what is wrong with it as an answer to a prompt step."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import orjson
+
+from vaemo_annotate.json_schema import Schema, reply_fault
+
+FaultKind = Literal["truncated", "whitespace_loop", "repetitive", "empty", "refusal", "not_json", "schema", "refused_media", "poison"]
+
+_FENCE = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
+_LOOP = re.compile(r"(.{1,60}?)\1{9,}\Z", re.DOTALL)
+_REFUSAL = re.compile(
+    r"\A\W*(i(?:'m| am) (?:really |very )?sorry|sorry,|i (?:can(?:no|')t|am unable to|am not able to|won't)|"
+    r"as an ai\b|unfortunately,? i (?:can|am))",
+    re.IGNORECASE,
+)
+_WHITESPACE_TAIL = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One committed answer of the server to one request.
+
+    `status` is the HTTP status: 200, or a 4xx that tells that the server will never take the request
+    (then `text` is its message). Token counts are None where the server does not report them.
+    `tries` counts the HTTP requests it took; `latency_s` is that of the last one.
+    """
+
+    status: int
+    text: str
+    finish_reason: str
+    prompt_tokens: int | None
+    cached_tokens: int | None
+    completion_tokens: int | None
+    latency_s: float
+    tries: int
+    created_at: str
+
+    def to_json(self) -> bytes:
+        """Serialise for the ledger."""
+        return orjson.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Reply:
+        """Read what `to_json` wrote."""
+        return cls(**orjson.loads(data))
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a reply is no answer, with a detail that names the value and the rule."""
+
+    kind: FaultKind
+    detail: str
+
+
+def read_reply(reply: Reply, schema: Schema | None) -> Any | Fault:
+    """Return the parsed answer (a dict, or text where the step has no schema), or its Fault."""
+    if reply.finish_reason == "poison":
+        return Fault("poison", reply.text)
+    if reply.status != 200:
+        return Fault("refused_media", f"HTTP {reply.status}: {_shorten(reply.text, 300)}")
+    if reply.finish_reason == "length":
+        return _cut_off(reply)
+    if not reply.text.strip():
+        return Fault("empty", f"the reply has no text (finish_reason={reply.finish_reason})")
+    if reply.finish_reason == "content_filter":
+        return Fault("refusal", "the server's content filter stopped the reply")
+    if schema is None:
+        return _refusal_or_loop(reply.text) or reply.text.strip()
+    return _read_json(reply.text, schema)
+
+
+def _cut_off(reply: Reply) -> Fault:
+    text = reply.text
+    if len(text) - len(text.rstrip()) >= _WHITESPACE_TAIL:
+        blank = len(text) - len(text.rstrip())
+        return Fault(
+            "whitespace_loop",
+            f"the last {blank} of {len(text)} characters are white space; on vLLM serve with "
+            '--structured-outputs-config \'{"backend": "xgrammar", "disable_any_whitespace": true}\'',
+        )
+    if loop := _LOOP.search(text[-2000:]):
+        return Fault("repetitive", f"it repeats {_shorten(loop[1], 40)!r} until the token cap")
+    return Fault("truncated", f"stopped at the cap of {reply.completion_tokens} tokens")
+
+
+def _read_json(text: str, schema: Schema) -> Any | Fault:
+    fenced = _FENCE.match(text)
+    try:
+        value = orjson.loads(fenced[1] if fenced else text)
+    except orjson.JSONDecodeError as error:
+        return _refusal_or_loop(text) or Fault("not_json", f"{error}; it begins {_shorten(text, 80)!r}")
+    wrong = reply_fault(schema, value)
+    if wrong:
+        return Fault("schema", wrong)
+    for name, part in _strings(value):
+        if fault := _refusal_or_loop(part):
+            return Fault(fault.kind, f"{name}: {fault.detail}")
+    return value
+
+
+def _refusal_or_loop(text: str) -> Fault | None:
+    if _REFUSAL.match(text):
+        return Fault("refusal", f"it begins {_shorten(text, 80)!r}")
+    if loop := _LOOP.search(text):
+        return Fault("repetitive", f"it ends in {_shorten(loop[1], 40)!r} ten or more times")
+    return None
+
+
+def _strings(value: Any, path: str = "") -> list[tuple[str, str]]:
+    """Return every string of a parsed reply with its path."""
+    if isinstance(value, str):
+        return [(path, value)]
+    if isinstance(value, dict):
+        return [item for name, child in value.items() for item in _strings(child, f"{path}.{name}".lstrip("."))]
+    if isinstance(value, list):
+        return [item for index, child in enumerate(value) for item in _strings(child, f"{path}[{index}]")]
+    return []
+
+
+def _shorten(text: str, length: int) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= length else f"{flat[:length]}…"

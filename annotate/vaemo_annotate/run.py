@@ -1,0 +1,147 @@
+"""The main job: clips through an engine into the ledger, then the ledger into the datasets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from vaemo_annotate.engines.base import Caption, Engine, outcome_record
+from vaemo_annotate.engines.chat import ChatEngine
+from vaemo_annotate.engines.opening import open_server
+from vaemo_annotate.ledger import Ledger
+from vaemo_annotate.media import ClipSource, MediaDecoder, PooledDecoder, decoding_pool
+from vaemo_annotate.pilot import Estimate, estimate, write_page
+from vaemo_annotate.progress import Display, RunCounts
+from vaemo_annotate.prompt import Prompt, load_prompt
+from vaemo_annotate.results import run_record, write_results
+from vaemo_annotate.run_folder import RunFolder
+from vaemo_annotate.selection import Row, count_selected, select_clips
+from vaemo_annotate.settings import RunSettings
+from vaemo_clips.clip import Clip
+from vaemo_clips.errors import PromptError
+from vaemo_clips.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a finished run did. `replies` counts those asked for now, not those found in the ledger."""
+
+    folder: Path
+    counts: RunCounts
+    record: dict[str, Any]
+    estimate: Estimate | None = None
+
+    @property
+    def reject_rate(self) -> float:
+        """Return the share of outcomes that were rejected."""
+        return self.counts.rejected / max(self.counts.done, 1)
+
+
+class ClipPump:
+    """Keeps enough clips on their way through an engine to fill its concurrency limit, and no more."""
+
+    def __init__(
+        self, engine: Engine, decoder: MediaDecoder, ledger: Ledger, counts: RunCounts, samples: int
+    ) -> None:
+        """Every outcome is committed to the ledger and then counted."""
+        self._engine = engine
+        self._decoder = decoder
+        self._ledger = ledger
+        self._counts = counts
+        self._samples = samples
+        self._active = 0
+        self._freed = asyncio.Event()
+
+    async def run(self, rows: Iterable[Row], capacity: Callable[[], int]) -> None:
+        """Caption all rows; `capacity()` is how many clips may be on their way now."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for position, clip in rows:
+                    while self._active >= capacity():
+                        self._freed.clear()
+                        await self._freed.wait()
+                    self._active += 1
+                    tasks.create_task(self._caption(position, clip))
+        except BaseExceptionGroup as group:
+            raise _first_cause(group) from group
+
+    async def _caption(self, position: int, clip: Clip) -> None:
+        try:
+            source = ClipSource(clip, self._decoder, self._ledger)
+            for sample_index in range(self._samples):
+                outcome = await self._engine.caption(source, sample_index)
+                accepted = isinstance(outcome, Caption)
+                await self._ledger.commit_outcome(position, sample_index, accepted, outcome_record(outcome))
+                self._counts.note_outcome(outcome)
+        finally:
+            self._active -= 1
+            self._freed.set()
+
+
+def _first_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first_cause(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def run(settings: RunSettings, display: Display | None = None) -> RunSummary:
+    """Caption the clips of a manifest as `settings` say. Raises UserError; Ctrl-C leaves a ledger to resume from."""
+    prompt = load_prompt(settings.prompt)
+    check_supported(prompt, settings.prompt)
+    manifest = Manifest.open(settings.clips)
+    folder = RunFolder(settings.folder)
+    with folder.locked():
+        shown = display or Display(log_path=folder.log)
+        return asyncio.run(_run(settings, prompt, manifest, folder, shown))
+
+
+def check_supported(prompt: Prompt, path: Path) -> None:
+    """Raise PromptError for inputs that no chat engine of this release can give."""
+    for index, step in enumerate(prompt.steps):
+        if "cues" in step.inputs:
+            raise PromptError(f"{path}: steps[{index}].inputs: 'cues' are not measured in this release; remove it")
+
+
+async def _run(
+    settings: RunSettings, prompt: Prompt, manifest: Manifest, folder: RunFolder, display: Display
+) -> RunSummary:
+    started_at = datetime.now(UTC)
+    seed = prompt.sampling.seed if settings.seed is None else settings.seed
+    total = count_selected(manifest, settings) * settings.samples
+    workers = settings.workers or os.cpu_count() or 1
+    with ExitStack() as stack:
+        ledger = Ledger(folder.ledger)
+        folder.check_owner(ledger.meta(), prompt.name)
+        ledger.note_meta({"prompt_name": prompt.name})
+        ledger.forget_outcomes()
+        stack.enter_context(ledger)
+        pool = stack.enter_context(decoding_pool(workers))
+        async with open_server(settings, prompt, folder.server_log, display.announce) as server:
+            counts = RunCounts(total)
+            engine = ChatEngine(
+                prompt, server.backend, ledger, server.identity, server.dialect, seed, on_reply=counts.note_reply
+            )
+            decoder = PooledDecoder(manifest.root, prompt.media, prompt.inputs, pool)
+            pump = ClipPump(engine, decoder, ledger, counts, settings.samples)
+            rows = select_clips(manifest, settings, seed)
+            pilot = list(rows) if settings.pilot else []
+            began = time.monotonic()
+            async with display.following(counts, lambda: f"{server.limit.in_flight}/{server.limit.limit}"):
+                await pump.run(pilot or rows, lambda: server.limit.limit + 2 * workers)
+        seconds = time.monotonic() - began
+        assert counts.done == total, f"{counts.done} outcomes for {total} clips"
+        record = run_record(settings, prompt, manifest, server, counts, seed, started_at)
+        target = RunFolder(folder.pilot) if settings.pilot else folder
+        write_results(target, manifest, ledger, server.identity, prompt, record)
+    if not settings.pilot:
+        return RunSummary(target.path, counts, record)
+    in_all = count_selected(manifest, settings.model_copy(update={"pilot": None}))
+    whole = estimate(counts, seconds, in_all, len(pilot))
+    write_page(target, manifest, [clip for _, clip in pilot], record, whole)
+    return RunSummary(target.path, counts, record, whole)

@@ -1,0 +1,87 @@
+"""A run's folder: the ledger, the dataset, the rejects, and run.json, the marker that is written last."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from vaemo_clips.errors import RunFolderError
+
+
+class RunFolder:
+    """The places inside `captions/<run>/`, and the rules for writing there."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the places; nothing is touched."""
+        self.path = path
+        self.ledger = path / "ledger.sqlite"
+        self.dataset = path / "dataset"
+        self.rejects = path / "rejects"
+        self.record = path / "run.json"
+        self.log = path / "run.log"
+        self.server_log = path / "server.log"
+        self.pilot = path / "pilot"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one writer. Raises RunFolderError where another run holds it."""
+        if self.path.exists() and not self.path.is_dir():
+            raise RunFolderError(f"--out {self.path} is a file; give a folder")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.path / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+        except OSError as error:
+            raise RunFolderError(f"--out {self.path} cannot be written ({error.strerror}); give another folder") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(lock)
+            raise RunFolderError(f"{self.path} is in use by another run; wait for it, or give another --out") from error
+        try:
+            yield
+        finally:
+            os.close(lock)
+
+    def check_owner(self, noted: dict[str, str], prompt_name: str) -> None:
+        """Raise RunFolderError where the ledger belongs to another prompt."""
+        owner = noted.get("prompt_name", prompt_name)
+        if owner != prompt_name:
+            raise RunFolderError(
+                f"{self.path} holds captions of prompt {owner!r}, not of {prompt_name!r}; "
+                "give another --out for this prompt"
+            )
+
+    def read_record(self) -> dict[str, Any]:
+        """Return run.json. Raises RunFolderError where the run is absent or not finished."""
+        if not self.record.is_file():
+            hint = "run `vaemo-annotate run` again to finish it" if self.ledger.exists() else "give the --out of a run"
+            raise RunFolderError(f"{self.path} holds no finished run (no run.json); {hint}")
+        record: dict[str, Any] = json.loads(self.record.read_text(encoding="utf-8"))
+        return record
+
+    def write_record(self, record: dict[str, Any]) -> None:
+        """Write run.json: under a temporary name, then renamed; it marks the folder as complete."""
+        write_text(self.record, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
+
+
+def replace_folder(draft: Path, target: Path) -> None:
+    """Put a finished folder in the place of an older one."""
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    draft.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
