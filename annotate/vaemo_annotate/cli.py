@@ -54,7 +54,9 @@ def run(
     endpoint: Annotated[str | None, typer.Option(help="URL of an OpenAI-compatible server [VAEMO_ENDPOINT].")] = None,
     concurrency: Annotated[str, typer.Option(help="auto, or the number of requests in flight.")] = "auto",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N clips.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the sampling [the prompt's].")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the sampling and of --pilot's draw [the prompt's; none].")
+    ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Captions a clip; sample k is drawn with seed + k.")] = 1,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only part I of N, for N machines.")] = None,
     pilot: Annotated[int | None, typer.Option(min=1, help="Try N random clips; say what all would cost.")] = None,
@@ -102,7 +104,9 @@ def merge(
     from vaemo_annotate.merge import merge_runs
 
     merged = merge_runs(outs, out)
-    typer.echo(f"{merged.accepted:,} captions and {merged.rejected:,} rejects of {merged.shards} shards in {merged.folder}")
+    typer.echo(
+        f"{merged.accepted:,} captions and {merged.rejected:,} rejects of {merged.shards} shards in {merged.folder}"
+    )
     typer.echo(f"next: vaemo-annotate show {merged.folder}")
 
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 
-from vaemo_annotate.throughput_search import ThroughputSearch
+from vaemo_annotate.throughput_search import Phase, ThroughputSearch
 
 
 class Slot:
@@ -83,6 +83,7 @@ class ConcurrencyLimit:
     async def _acquire(self) -> None:
         if self._is_open() and not self._waiters:
             self._in_flight += 1
+            self._admitted()
             return
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
@@ -95,6 +96,9 @@ class ConcurrencyLimit:
                 self._release()
             raise
 
+    def _admitted(self) -> None:
+        pass
+
     def _release(self) -> None:
         self._in_flight -= 1
         self._admit_waiting()
@@ -105,6 +109,7 @@ class ConcurrencyLimit:
             if not waiter.done():
                 self._in_flight += 1
                 waiter.set_result(None)
+                self._admitted()
 
     def _report(self, slot: Slot) -> None:
         if slot._report == "throttled":
@@ -135,11 +140,17 @@ class AutoConcurrency(ConcurrencyLimit):
         super().__init__(start, clock)
         self._search = ThroughputSearch(start, maximum)
 
+    def _admitted(self) -> None:
+        if self._search.phase is Phase.THROTTLED:
+            self._close_for(1.0 / self._search.pace)
+
     def _report(self, slot: Slot) -> None:
         super()._report(slot)
         now = self._clock()
         if slot._report == "succeeded":
-            self._search.on_success(now, slot._admitted_at, slot._in_flight, bool(self._waiters))
+            self._search.on_success(
+                now, slot._admitted_at, slot._in_flight, bool(self._waiters) and self._in_flight >= self._limit
+            )
         elif slot._report == "throttled":
             self._search.on_throttle(now, slot._admitted_at)
         else:

@@ -19,7 +19,7 @@ from vaemo_clips.clip import CLIP_SCHEMA
 from vaemo_clips.errors import MissingExtraError, RunFolderError
 from vaemo_clips.manifest import Manifest
 
-_SHARD_SIZE = "500MB"
+_SHARD_BYTES = 500_000_000
 
 
 def build_dataset(
@@ -46,7 +46,9 @@ def save_dataset(stream: Path, target: Path) -> None:
     """Turn an Arrow stream file into a folder that `datasets.load_from_disk` reads."""
     datasets = import_datasets()
     datasets.disable_progress_bars()
-    datasets.Dataset.from_file(str(stream)).save_to_disk(str(target), max_shard_size=_SHARD_SIZE)
+    rows = datasets.Dataset.from_file(str(stream))
+    # The number is given, since `datasets` writes no file for no rows and then cannot load what it saved.
+    rows.save_to_disk(str(target), num_shards=1 + rows.data.nbytes // _SHARD_BYTES)
 
 
 def import_datasets() -> Any:
@@ -77,7 +79,9 @@ def _tables(
     position = 0
     for batch in manifest.batches():
         records = list(ledger.outcomes(accepted, position, position + batch.num_rows))
-        clips = batch.select(clip_names).take(pa.array([record["position"] - position for record in records], pa.int64()))
+        clips = batch.select(clip_names).take(
+            pa.array([record["position"] - position for record in records], pa.int64())
+        )
         own = pa.Table.from_pylist([_own_columns(record, constant) for record in records], schema=pa.schema(own_fields))
         columns = [*pa.Table.from_batches([clips]).columns, *own.columns]
         yield pa.Table.from_arrays(columns, schema=schema)
@@ -112,4 +116,3 @@ def _own_columns(record: dict[str, Any], constant: dict[str, Any]) -> dict[str, 
         "reject_reason": record.get("reason"),
         "reject_detail": record.get("detail"),
     }
-

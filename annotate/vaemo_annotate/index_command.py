@@ -27,9 +27,7 @@ def index_with_progress(source: Path, out: Path, root: Path | None, workers: int
             out,
             root=root,
             workers=workers,
-            on_progress=lambda done, total, rejected: bar.update(
-                task, completed=done, total=total, rejected=rejected
-            ),
+            on_progress=lambda done, total, rejected: bar.update(task, completed=done, total=total, rejected=rejected),
         )
     _report(summary, out, time.monotonic() - began)
 

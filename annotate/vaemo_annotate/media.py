@@ -146,7 +146,9 @@ class PooledDecoder:
                 self._pool.schedule(encode_clip, args=job, timeout=self._timeout_s)
             )
         except ProcessExpired as error:
-            raise MediaError("decoder_crashed", f"{clip.path}: the decoder died ({error}); transcode the file") from error
+            raise MediaError(
+                "decoder_crashed", f"{clip.path}: the decoder died ({error}); transcode the file"
+            ) from error
         except DecodeTimeout as error:
             detail = f"{clip.path}: not decoded within {self._timeout_s:.0f} s; transcode the file"
             raise MediaError("decoder_timeout", detail) from error
@@ -189,7 +191,9 @@ def _check_unchanged(path: Path, clip: Clip) -> None:
     except OSError as error:
         raise MediaError("not_found", f"{clip.path}: {error.strerror}; index the folder again") from error
     if digest != clip.sha256:
-        raise MediaError("file_changed", f"{clip.path}: its bytes are not those that were indexed; index the folder again")
+        raise MediaError(
+            "file_changed", f"{clip.path}: its bytes are not those that were indexed; index the folder again"
+        )
 
 
 def _encode_video(path: Path, clip: Clip, settings: MediaSettings) -> tuple[list[bytes], VideoFacts]:

@@ -77,7 +77,9 @@ def pilot_lines(summary: RunSummary) -> Iterator[str]:
     yield "next: the same command without --pilot; the pilot's replies are kept and not asked again"
 
 
-def write_page(folder: RunFolder, manifest: Manifest, clips: list[Any], record: dict[str, Any], whole: Estimate) -> Path:
+def write_page(
+    folder: RunFolder, manifest: Manifest, clips: list[Any], record: dict[str, Any], whole: Estimate
+) -> Path:
     """Write index.html with the clips (as small previews beside it), their captions and their rejects."""
     previews = folder.path / "previews"
     previews.mkdir(parents=True, exist_ok=True)
@@ -86,10 +88,15 @@ def write_page(folder: RunFolder, manifest: Manifest, clips: list[Any], record: 
         rows.setdefault(row["clip_id"], []).append(row)
     shown = [_card(manifest, clip, rows.get(clip.clip_id, []), previews) for clip in clips]
     environment = Environment(
-        loader=PackageLoader("vaemo_annotate", "templates"), autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("vaemo_annotate", "templates"),
+        autoescape=select_autoescape(),
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     page = folder.path / "index.html"
-    time_text = duration_text(whole.seconds) if whole.seconds is not None else "not measured (all replies were in the ledger)"
+    time_text = (
+        duration_text(whole.seconds) if whole.seconds is not None else "not measured (all replies were in the ledger)"
+    )
     write_text(
         page,
         environment.get_template("pilot.html").render(

@@ -47,12 +47,16 @@ class MediaSettings(_Settings):
 
 
 class SamplingSettings(_Settings):
-    """How the model draws its words; `max_tokens` is the cap of one reply."""
+    """How the model draws its words; `max_tokens` is the cap of one reply.
+
+    Without a `seed` none is sent, and the server draws freely. With one, sample k is sent `seed + k`;
+    that repeats a draw as far as the server's batching allows, and costs speed on vLLM.
+    """
 
     temperature: float = Field(default=0.0, ge=0, le=2)
     top_p: float = Field(default=1.0, gt=0, le=1)
     max_tokens: int = Field(default=512, ge=1, le=65_536)
-    seed: int = Field(default=0, ge=0, lt=2**31)
+    seed: int | None = Field(default=None, ge=0, lt=2**31)
 
 
 class Step(_Settings):
@@ -104,7 +108,9 @@ def load_prompt(path: Path) -> Prompt:
     except yaml.YAMLError as error:
         raise PromptError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise PromptError(f"{path}: holds a {type(content).__name__}; a prompt file is a mapping with 'name', 'steps', …")
+        raise PromptError(
+            f"{path}: holds a {type(content).__name__}; a prompt file is a mapping with 'name', 'steps', …"
+        )
     try:
         prompt = Prompt.model_validate(content)
     except ValidationError as error:

@@ -24,7 +24,9 @@ def show_prompt(path: Path, clip_path: Path | None) -> None:
     """Print what a prompt sends. Raises PromptError, or ManifestError for a clip that cannot be used."""
     prompt = load_prompt(path)
     console = Console(soft_wrap=True)
-    console.print(Text(f"{prompt.name} {prompt.version}  sha256 {prompt.sha256[:12]}\n{prompt.description}", style="bold"))
+    console.print(
+        Text(f"{prompt.name} {prompt.version}  sha256 {prompt.sha256[:12]}\n{prompt.description}", style="bold")
+    )
     media = prompt.media
     console.print(
         Text(f"media: {media.fps:g} frames/s, at most {media.max_frames}, short side {media.short_side_px} px, "
@@ -36,7 +38,9 @@ def show_prompt(path: Path, clip_path: Path | None) -> None:
         _show_step(console, prompt, step, clip, encoded)
     loose = [f"{step.name}.{name}" for step in prompt.steps for name in unbounded_fields(step.reply_schema or {})]
     if loose:
-        console.print(Text(f"warning: without maxLength or maxItems a model can loop in: {', '.join(loose)}", style="yellow"))
+        console.print(
+            Text(f"warning: without maxLength or maxItems a model can loop in: {', '.join(loose)}", style="yellow")
+        )
     console.print(Text(f"{path}: {len(prompt.steps)} steps, no fault", style="green"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -10,7 +11,9 @@ import orjson
 
 from vaemo_annotate.json_schema import Schema, reply_fault
 
-FaultKind = Literal["truncated", "whitespace_loop", "repetitive", "empty", "refusal", "not_json", "schema", "refused_media", "poison"]
+FaultKind = Literal[
+    "truncated", "whitespace_loop", "repetitive", "empty", "refusal", "not_json", "schema", "refused_media", "poison"
+]
 
 _FENCE = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
 _LOOP = re.compile(r"(.{1,60}?)\1{9,}\Z", re.DOTALL)
@@ -19,6 +22,7 @@ _REFUSAL = re.compile(
     r"as an ai\b|unfortunately,? i (?:can|am))",
     re.IGNORECASE,
 )
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _WHITESPACE_TAIL = 64
 
 
@@ -93,8 +97,8 @@ def _cut_off(reply: Reply) -> Fault:
 def _read_json(text: str, schema: Schema) -> Any | Fault:
     fenced = _FENCE.match(text)
     try:
-        value = orjson.loads(fenced[1] if fenced else text)
-    except orjson.JSONDecodeError as error:
+        value = parse_json(fenced[1] if fenced else text)
+    except ValueError as error:
         return _refusal_or_loop(text) or Fault("not_json", f"{error}; it begins {_shorten(text, 80)!r}")
     wrong = reply_fault(schema, value)
     if wrong:
@@ -103,6 +107,26 @@ def _read_json(text: str, schema: Schema) -> Any | Fault:
         if fault := _refusal_or_loop(part):
             return Fault(fault.kind, f"{name}: {fault.detail}")
     return value
+
+
+def parse_json(text: str) -> Any:
+    """Parse a model's JSON. Raises ValueError.
+
+    Grammars of structured output let raw control characters into strings, which strict JSON forbids: they
+    are taken, and become spaces; halves of surrogate pairs become U+FFFD.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return _clean(json.loads(text, strict=False))
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return _CONTROL.sub(" ", value).encode("utf-8", "replace").decode().strip()
+    if isinstance(value, dict):
+        return {_clean(name): _clean(child) for name, child in value.items()}
+    return [_clean(child) for child in value] if isinstance(value, list) else value
 
 
 def _refusal_or_loop(text: str) -> Fault | None:

@@ -27,7 +27,12 @@ _PACKAGES = ("vaemo", "av", "pyarrow", "datasets", "aiohttp", "pillow", "numpy")
 
 
 def write_results(
-    folder: RunFolder, manifest: Manifest, ledger: Ledger, identity: ModelIdentity, prompt: Prompt, record: dict[str, Any]
+    folder: RunFolder,
+    manifest: Manifest,
+    ledger: Ledger,
+    identity: ModelIdentity,
+    prompt: Prompt,
+    record: dict[str, Any],
 ) -> None:
     """Build both datasets from the ledger and then write the marker. Raises VaemoError if a clip were lost."""
     folder.path.mkdir(parents=True, exist_ok=True)
@@ -48,7 +53,7 @@ def run_record(
     manifest: Manifest,
     server: OpenServer,
     counts: RunCounts,
-    seed: int,
+    seed: int | None,
     started_at: datetime,
 ) -> dict[str, Any]:
     """Return the content of run.json: what was asked, who answered, what came of it."""

@@ -47,9 +47,7 @@ class RunSummary:
 class ClipPump:
     """Keeps enough clips on their way through an engine to fill its concurrency limit, and no more."""
 
-    def __init__(
-        self, engine: Engine, decoder: MediaDecoder, ledger: Ledger, counts: RunCounts, samples: int
-    ) -> None:
+    def __init__(self, engine: Engine, decoder: MediaDecoder, ledger: Ledger, counts: RunCounts, samples: int) -> None:
         """Every outcome is committed to the ledger and then counted."""
         self._engine = engine
         self._decoder = decoder
@@ -129,7 +127,7 @@ async def _run(
             )
             decoder = PooledDecoder(manifest.root, prompt.media, prompt.inputs, pool)
             pump = ClipPump(engine, decoder, ledger, counts, settings.samples)
-            rows = select_clips(manifest, settings, seed)
+            rows = select_clips(manifest, settings, seed or 0)
             pilot = list(rows) if settings.pilot else []
             began = time.monotonic()
             async with display.following(counts, lambda: f"{server.limit.in_flight}/{server.limit.limit}"):

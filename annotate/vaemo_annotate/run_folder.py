@@ -37,7 +37,9 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.path / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
         except OSError as error:
-            raise RunFolderError(f"--out {self.path} cannot be written ({error.strerror}); give another folder") from error
+            raise RunFolderError(
+                f"--out {self.path} cannot be written ({error.strerror}); give another folder"
+            ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

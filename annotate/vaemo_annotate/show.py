@@ -24,7 +24,9 @@ def show_captions(out: Path, *, clip_id: str | None, count: int, rejects: bool, 
         positions = [position for position, name in enumerate(rows["clip_id"]) if name == clip_id]
         if not positions:
             other = "captions" if rejects else "rejects"
-            raise RunFolderError(f"{out} has no {'reject' if rejects else 'caption'} of clip {clip_id!r}; look in its {other}")
+            raise RunFolderError(
+                f"{out} has no {'reject' if rejects else 'caption'} of clip {clip_id!r}; look in its {other}"
+            )
         rows = rows.select(positions)
     console = Console()
     for row in rows.select(range(min(count, len(rows)))):
@@ -42,12 +44,17 @@ def _text(row: dict[str, Any], with_steps: bool) -> Text:
     else:
         text.append(f"  {_affect_line(row)}\n", style="cyan")
         for column, label in _DESCRIPTIONS.items():
-            text.append(f"  {label:<7}", style="dim").append(f"{row[column] or '–'}\n")
+            text.append(f"  {label:<7}", style="dim").append(f"{printable(row[column] or '–')}\n")
     for step in row["steps"] if with_steps else []:
         tokens = f"{step['prompt_tokens']} + {step['completion_tokens']} tokens, {step['cached_tokens'] or 0} cached"
         text.append(f"  {step['name']} ({step['finish_reason']}, {tokens}, {step['latency_s']:.2f} s)\n", style="dim")
-        text.append(f"    {step['reply']}\n")
+        text.append(f"    {printable(step['reply'])}\n")
     return text
+
+
+def printable(text: str) -> str:
+    """Return a model's text without characters that could drive the terminal."""
+    return "".join(character if character.isprintable() or character == "\n" else "�" for character in text)
 
 
 def _affect_line(row: dict[str, Any]) -> str:
@@ -56,7 +63,7 @@ def _affect_line(row: dict[str, Any]) -> str:
 
     emotions = ", ".join(row["emotions"] or ["–"])
     confidence = "–" if row["confidence"] is None else f"{row['confidence']:.2f}"
-    return f"{emotions}   valence {number(row['valence'])}  arousal {number(row['arousal'])}  confidence {confidence}"
+    return f"{printable(emotions)}   valence {number(row['valence'])}  arousal {number(row['arousal'])}  confidence {confidence}"
 
 
 def _footer(out: Path, record: dict[str, Any], available: int, count: int, rejects: bool) -> str:

@@ -14,19 +14,25 @@ THROTTLED  the server said 429: multiplicative decrease, at most once a round tr
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from enum import Enum, auto
-import os
 
 LADDER_RATIO = 2 ** (1 / 4)
-import os
-PRICE_OF_CONCURRENCY = float(os.environ.get('PRICE', '0.05'))
-CLEAR_GROWTH = float(os.environ.get('GROW','1.15'))
-THROTTLE_DECREASE = 0.85
-THROTTLE_INCREASE = 0.03
+PRICE_OF_CONCURRENCY = float(os.environ.get("PRICE", "0.05"))
+CLEAR_GROWTH = float(os.environ.get("GROW", "1.15"))
+THROTTLE_DECREASE = float(os.environ.get("DEC", "0.85"))
+THROTTLE_INCREASE = float(os.environ.get("INC", "0.03"))
+PATIENCE = int(os.environ.get("PAT", "4"))
+PD = float(os.environ.get("PD", ".95"))
+PI = float(os.environ.get("PI", "1.02"))
+STRIDE = int(os.environ.get("STRIDE", "1"))
+HARDPACE = float(os.environ.get("HP", "1"))
+CUT = float(os.environ.get('CUT','.85'))
+GAIN = int(os.environ.get('GAIN','1'))
 CALM_ROUNDS = 24
 MEMORY_PER_WINDOW = 0.85
-MAX_DWELL = int(os.environ.get('DWELL','8'))
+MAX_DWELL = int(os.environ.get("DWELL", "8"))
 
 
 class Phase(Enum):
@@ -76,6 +82,8 @@ class ThroughputSearch:
         self._last_reply_at = -math.inf
         self._usual_gap = 0.0
         self._latency = self._rate = 0.0
+        self._ceiling = 0
+        self.pace = math.inf
         self._decreased_at = -math.inf
         self.saturated = False
         self.log: list[tuple[float, str, int, float]] = []
@@ -102,17 +110,22 @@ class ThroughputSearch:
         if is_limited:
             window.at_limit += 1
             if self.phase is Phase.STARTING and not self._frozen and not self.saturated:
-                self.limit = min(self.limit + 1, self._maximum)
+                self.limit = min(self.limit + GAIN, self._maximum)
         if window.replies >= window.to_measure:
             self._close(window, now)
 
     def on_throttle(self, now: float, admitted_at: float) -> None:
-        self._calm = 0
         if admitted_at <= self._decreased_at or now - self._decreased_at < self._latency:
             return
-        self._decreased_at = now
+        was_calm = self.phase is Phase.THROTTLED and self._calm > 0
+        if self.phase is not Phase.THROTTLED:
+            self.pace = self.limit / max(self._latency, 1e-3)
         self.phase = Phase.THROTTLED
-        self.limit = max(1, int(self.limit * THROTTLE_DECREASE))
+        cut = 0.95 if was_calm else CUT
+        self.limit = max(1, min(self.limit - 1, round(self.limit * cut)))
+        self.pace *= 0.95 if was_calm else HARDPACE
+        self._calm = 0
+        self._decreased_at = now
         self._open(now, self.limit)
 
     def on_failure(self, now: float, admitted_at: float) -> None:
@@ -137,7 +150,12 @@ class ThroughputSearch:
         seconds = now - window.started_at
         if window.longest_gap:
             self._usual_gap += (window.longest_gap - self._usual_gap) * (0.3 if self._usual_gap else 1.0)
-        if window.at_limit < 0.9 * window.replies or seconds <= 0.0:
+        is_at_limit = window.at_limit >= 0.9 * window.replies
+        if self.phase is Phase.THROTTLED:
+            self._end_throttled_round(is_at_limit)
+            self._open(now, 0)
+            return
+        if not is_at_limit or seconds <= 0.0:
             self._open(now, 0)
             return
         rate = self._rate = window.replies / seconds
@@ -146,9 +164,6 @@ class ThroughputSearch:
         if self.phase is Phase.STARTING:
             self._end_round(window.in_flight_sum / window.replies, rate)
             self._open(now, before if self.phase is Phase.CLIMBING else 0)
-        elif self.phase is Phase.THROTTLED:
-            self._end_throttled_round()
-            self._open(now, 0)
         else:
             self._end_window(rate, window.replies)
             self._open(now, max(self.limit, before) if self.limit != before else 0)
@@ -173,11 +188,12 @@ class ThroughputSearch:
         self._rates.clear()
         self._dwell = self._stay = 1
 
-    def _end_throttled_round(self) -> None:
+    def _end_throttled_round(self, is_at_limit: bool) -> None:
         self._calm += 1
+        self.pace *= 1.01
         if self._calm > CALM_ROUNDS:
             self._start_climbing(self.limit)
-        elif not self.saturated:
+        elif is_at_limit and not self.saturated:
             self.limit = min(self._maximum, self.limit + max(1, round(THROTTLE_INCREASE * self.limit)))
 
     def _end_window(self, rate: float, replies: int) -> None:
@@ -193,7 +209,7 @@ class ThroughputSearch:
         return math.log(rate) - PRICE_OF_CONCURRENCY * math.log(self._rungs[rung])
 
     def _move(self) -> None:
-        near = [rung for rung in (self._base - 1, self._base, self._base + 1) if self._knows(rung)]
+        near = [rung for rung in (self._base - STRIDE, self._base, self._base + STRIDE) if self._knows(rung)]
         best = max(near, key=self._score)
         if best != self._base:
             self._base, self._dwell, self._stay = best, 1, 0
@@ -212,7 +228,7 @@ class ThroughputSearch:
 
     def _next_probe(self, best: int) -> int:
         """The neighbour that is known least."""
-        candidates = [rung for rung in (best + 1, best - 1) if 0 <= rung < len(self._rungs)]
+        candidates = [rung for rung in (best + STRIDE, best - STRIDE) if 0 <= rung < len(self._rungs)]
         if self.saturated:
             candidates = [rung for rung in candidates if rung < best]
         return min(candidates, key=lambda rung: self._rates.get(rung, (0.0, 0.0))[1], default=best)

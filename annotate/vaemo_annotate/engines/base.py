@@ -46,7 +46,7 @@ class Caption:
     fields: Mapping[str, Any]
     steps: Sequence[StepRecord]
     request_sha256: str
-    seed: int
+    seed: int | None
     created_at: str
 
 

@@ -53,10 +53,10 @@ class ChatEngine:
         ledger: Ledger,
         identity: ModelIdentity,
         dialect: Dialect,
-        seed: int,
+        seed: int | None,
         on_reply: Callable[[Reply], None] = lambda reply: None,
     ) -> None:
-        """Caption with `prompt`; sample k is drawn with `seed + k`. `on_reply` sees each new reply."""
+        """Caption with `prompt`; sample k is drawn with `seed + k` where there is a seed. `on_reply` sees each new reply."""
         self._prompt = prompt
         self._backend = backend
         self._ledger = ledger
@@ -68,7 +68,7 @@ class ChatEngine:
 
     async def caption(self, source: ClipSource, sample_index: int) -> Outcome:
         """Caption one sample of one clip (Engine)."""
-        seed = self._seed + sample_index
+        seed = None if self._seed is None else (self._seed + sample_index) % 2**31
         answers: dict[str, _Answer] = {}
         try:
             facts = await source.facts()
@@ -80,7 +80,9 @@ class ChatEngine:
             return Reject(error.reason, error.detail, is_final=False)
         except _StepRejected as reject:
             records = [*(answer.record for answer in answers.values()), reject.record]
-            return Reject(reject.fault.kind, f"step {reject.step}: {reject.fault.detail}", True, records, reject.key.hex())
+            return Reject(
+                reject.fault.kind, f"step {reject.step}: {reject.fault.detail}", True, records, reject.key.hex()
+            )
         except RequestFailed as failure:
             done = [answer.record for answer in answers.values()]
             return Reject(failure.reason, failure.detail, failure.is_final, done)
@@ -89,7 +91,7 @@ class ChatEngine:
     def _inputs(self) -> str:
         return " and ".join(sorted(self._prompt.inputs))
 
-    def _caption_of(self, answers: dict[str, _Answer], seed: int) -> Caption:
+    def _caption_of(self, answers: dict[str, _Answer], seed: int | None) -> Caption:
         fields = {}
         for field, target in self._prompt.output.items():
             name, *path = target.split(".")
@@ -108,7 +110,7 @@ class ChatEngine:
         facts: MediaFacts,
         answers: dict[str, _Answer],
         sample_index: int,
-        seed: int,
+        seed: int | None,
     ) -> _Answer:
         """Ask one step, through the ledger, until it is answered. Raises _StepRejected, RequestFailed, MediaError."""
         text = _render_step(step, source, facts, answers)
@@ -141,7 +143,7 @@ class ChatEngine:
             self._asking.pop(key).set()
 
     def _key(
-        self, step: Step, source: ClipSource, facts: MediaFacts, text: str, sample_index: int, seed: int
+        self, step: Step, source: ClipSource, facts: MediaFacts, text: str, sample_index: int, seed: int | None
     ) -> bytes:
         clip, identity, sampling = source.clip, self._identity, self._prompt.sampling
         return request_key(
@@ -159,7 +161,7 @@ class ChatEngine:
             }
         )
 
-    def _request(self, step: Step, facts: MediaFacts, text: str, seed: int) -> ChatRequest:
+    def _request(self, step: Step, facts: MediaFacts, text: str, seed: int | None) -> ChatRequest:
         sampling = self._prompt.sampling
         return ChatRequest(
             system=self._prompt.system,

@@ -19,6 +19,8 @@ MAX_TRIES = 5
 """HTTP tries of one request for time-outs, resets and 5xx."""
 MAX_THROTTLED_S = 1800.0
 """How long one request is held back by 429 before it is given up."""
+_DEADLY = frozenset({"connection", "server_error"})
+"""Failures after which the server may be dead: a dying vLLM answers its last requests with HTTP 500."""
 _BACKOFF = wait_random_exponential(multiplier=0.5, max=30)
 
 
@@ -73,7 +75,7 @@ class EndpointBackend:
                     slot.throttled(failure.retry_after_s)
                 else:
                     slot.failed()
-                death = await self.gate.died(generation, failure.detail) if failure.kind == "connection" else None
+                death = await self.gate.died(generation, failure.detail) if failure.kind in _DEADLY else None
                 if death:
                     raise death from failure
                 raise

@@ -91,11 +91,15 @@ class Gate:
         if self.gone is None and death.generation == self.generation:
             self.generation += 1
             self._deaths_without_a_reply += 1
-            self._announce(f"the server died ({death.detail}); bringing it back, {self._suspects} requests were in flight")
+            self._announce(
+                f"the server died ({death.detail}); bringing it back, {self._suspects} requests were in flight"
+            )
             if self._deaths_without_a_reply > MAX_DEATHS_WITHOUT_A_REPLY:
                 self.gone = f"the server died {self._deaths_without_a_reply} times without a reply in between"
             elif not await self._keeper.bring_back():
-                self.gone = f"the server died ({death.detail}) and did not come back; start it, then run again to resume"
+                self.gone = (
+                    f"the server died ({death.detail}) and did not come back; start it, then run again to resume"
+                )
             else:
                 self._announce("the server is back; asking the requests that were in flight one at a time")
         if self.gone:

@@ -83,7 +83,8 @@ def _apply(request: ChatRequest, fault: Fault, reply: Reply, attempt: int) -> Ch
             return replace(request, max_tokens=request.max_tokens * 2)
         case "draw again":
             warmer = min(request.temperature + _WARMER_BY, 1.0)
-            return replace(request, seed=(request.seed + attempt * _SEED_STEP) % 2**31, temperature=warmer)
+            seed = None if request.seed is None else (request.seed + attempt * _SEED_STEP) % 2**31
+            return replace(request, seed=seed, temperature=warmer)
         case "refusal":
             return replace(request, follow_up=_turns(reply, _REASSURANCE))
         case _:

@@ -38,7 +38,7 @@ class ChatRequest:
     temperature: float
     top_p: float
     max_tokens: int
-    seed: int
+    seed: int | None
     video: VideoFacts | None = None
     follow_up: Sequence[tuple[str, str]] = ()
 
@@ -56,8 +56,9 @@ class ChatRequest:
             "temperature": self.temperature,
             "top_p": self.top_p,
             "max_tokens": self.max_tokens,
-            "seed": self.seed,
         }
+        if self.seed is not None:
+            body["seed"] = self.seed
         if self.schema is not None:
             json_schema = {"name": self.schema_name, "strict": True, "schema": self.schema}
             body["response_format"] = {"type": "json_schema", "json_schema": json_schema}

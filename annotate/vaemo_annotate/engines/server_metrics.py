@@ -44,7 +44,7 @@ class ServerMetrics:
             return False
         self._last = values
         self._first = self._first or values
-        if isinstance(self._limit, AutoConcurrency):
+        if isinstance(self._limit, AutoConcurrency) and hasattr(self._limit, "observe_server"):
             self._limit.observe_server(
                 values["vllm:num_requests_running"],
                 values.get("vllm:num_requests_waiting", 0.0),

@@ -120,9 +120,7 @@ class ChatTransport:
         except (aiohttp.ClientError, OSError) as error:
             raise TransientFailure("connection", f"{type(error).__name__}: {error}") from error
 
-    def _read_error(
-        self, response: aiohttp.ClientResponse, payload: bytes, latency_s: float, tries: int
-    ) -> Reply:
+    def _read_error(self, response: aiohttp.ClientResponse, payload: bytes, latency_s: float, tries: int) -> Reply:
         status, message = response.status, self.without_key(_error_message(payload))
         if status in _REJECTING:
             return Reply(status, message, "error", None, None, None, latency_s, tries, _now())

@@ -86,7 +86,9 @@ class VllmServer:
         assert self._child is not None, "started just before"
         code = self._child.exit_code()
         if code is not None:
-            raise ServerError(f"vLLM ended with exit code {code} before it was ready: {self._last_error()}; see {self.log_path}")
+            raise ServerError(
+                f"vLLM ended with exit code {code} before it was ready: {self._last_error()}; see {self.log_path}"
+            )
         if waited_s > self._startup_timeout_s:
             self.stop()
             raise ServerError(
@@ -140,7 +142,9 @@ def vllm_version(python: Path) -> str:
     try:
         done = subprocess.run([str(python), "-c", probe], capture_output=True, text=True, timeout=120, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ServerError(f"--vllm-python {python} cannot be run ({error}); give the python of vLLM's environment") from error
+        raise ServerError(
+            f"--vllm-python {python} cannot be run ({error}); give the python of vLLM's environment"
+        ) from error
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or ["unknown error"]
         raise ServerError(
@@ -175,7 +179,9 @@ def _split(arguments: str) -> list[str]:
     try:
         return shlex.split(arguments)
     except ValueError as error:
-        raise ServerError(f"--vllm-args {arguments!r} cannot be split into arguments ({error}); check its quotes") from error
+        raise ServerError(
+            f"--vllm-args {arguments!r} cannot be split into arguments ({error}); check its quotes"
+        ) from error
 
 
 def _free_port() -> int:

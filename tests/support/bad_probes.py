@@ -1,0 +1,29 @@
+"""Stand-ins for `probe` that do what a decoder does with a hostile file; workers import them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+from vaemo_clips.probe import MediaInfo, probe
+
+
+def probe_that_dies(path: Path) -> MediaInfo:
+    """Kill the worker on files named `killer*`."""
+    if path.name.startswith("killer"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return probe(path)
+
+
+def probe_that_hangs(path: Path) -> MediaInfo:
+    """Never come back from files named `stuck*`."""
+    if path.name.startswith("stuck"):
+        threading.Event().wait()
+    return probe(path)
+
+
+def probe_that_must_not_run(path: Path) -> MediaInfo:
+    """Turn every probe into a reject, to show that none took place."""
+    raise RuntimeError(f"{path} was probed")
