@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from pathlib import PurePosixPath
 
@@ -33,5 +32,5 @@ def _safe_name(path: str) -> str:
         return name
     if not name[:1].isalnum():
         name = f"c{name}"
-    digest = hashlib.sha256(os.fsencode(path)).hexdigest()
+    digest = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{name[:_MAX_STEM_CHARS]}-{digest[:8]}"

@@ -11,13 +11,15 @@ from pathlib import Path
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.error import DecoderNotFoundError, EOFError, FFmpegError, InvalidDataError
+from av.error import ArgumentError, DecoderNotFoundError, EOFError, FFmpegError, InvalidDataError
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vaemo_clips.errors import MediaError
 
-_NOT_CLIPS = frozenset({"image2", "gif", "apng", "ico", "tty", "hls", "concat", "dash", "sdp", "ffmetadata"})
+_NOT_CLIPS = frozenset({"image2", "gif", "apng", "ico", "ffmetadata"})
+_PLAYLISTS = frozenset({"hls", "dash", "concat", "sdp", "rtsp", "rtp", "tty"})  # they open other files
+_FORMATS = ",".join(sorted(av.formats_available - _PLAYLISTS))
 _STILL = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 
 
@@ -50,11 +52,14 @@ def open_media(path: Path, threads: int = 1) -> Iterator[Media]:
 
 def _open(path: Path) -> InputContainer:
     _check_file(path)
+    options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
     try:
-        # The prefix keeps a name such as `a:b.mp4` a file; the whitelist keeps a playlist off the network.
-        return av.open(f"file:{path}", mode="r", metadata_errors="replace", options={"protocol_whitelist": "file"})
+        # The prefix keeps a name such as `a:b.mp4` a file.
+        return av.open(f"file:{path}", mode="r", metadata_errors="replace", options=options)
     except UnicodeEncodeError as error:
         raise MediaError("unreadable", f"{str(path)!r}: the name is not valid UTF-8") from error
+    except ArgumentError as error:
+        raise MediaError("not_media", f"{path}: it is a playlist or plain text, not a clip") from error
     except FFmpegError as error:
         raise MediaError(*_reason(path, error, "not_media")) from error
 
@@ -92,7 +97,7 @@ def _one_line(error: Exception) -> str:
 def _choose_streams(path: Path, container: InputContainer, threads: int) -> Media:
     format_names = container.format.name.split(",")
     if _NOT_CLIPS.intersection(format_names) or format_names[0].endswith("_pipe"):
-        raise MediaError("not_media", f"{path}: {container.format.name} is an image or a list, not a clip")
+        raise MediaError("not_media", f"{path}: {container.format.name} is an image, not a clip")
     video = _best_video(container)
     audio = _best_audio(container, video)
     if video is None and audio is None:

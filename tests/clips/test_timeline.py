@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vaemo_clips.timeline import frame_times, seconds_to_frames, seconds_to_samples
@@ -11,6 +11,7 @@ from vaemo_clips.timeline import frame_times, seconds_to_frames, seconds_to_samp
 positive = st.floats(0.05, 600)
 
 
+@settings(max_examples=60, deadline=None)
 @given(begin_s=st.floats(0, 1e4), duration_s=positive, fps=st.floats(0.1, 60), max_frames=st.integers(1, 500))
 def test_frame_times_are_the_centres_of_equal_intervals(
     begin_s: float, duration_s: float, fps: float, max_frames: int
