@@ -38,6 +38,7 @@ class Media:
 def open_media(path: Path, threads: int = 1) -> Iterator[Media]:
     """Open `path` for decoding; every failure, also inside the block, is a MediaError.
 
+    Streams must not be touched after the block: PyAV reads freed memory there.
     One thread is right where clips are decoded side by side by processes; 0 takes all cores.
 
     Reasons: not_found, empty_file, unreadable, not_media, no_streams, no_decoder, corrupt.

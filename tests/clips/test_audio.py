@@ -115,6 +115,13 @@ def test_all_six_channels_are_heard_without_clipping(tmp_path: Path) -> None:
     assert np.abs(samples).max() == pytest.approx(0.9, abs=0.01), "six equal channels keep their level"
 
 
+@pytest.mark.parametrize("num_channels", [1, 3, 4, 7, 8, 10])
+def test_any_number_of_channels_is_mixed_at_its_level(tmp_path: Path, num_channels: int) -> None:
+    tone = 0.9 * np.sin(2 * np.pi * 200 * np.arange(16000) / 16000)
+    path = write_wav(tmp_path / "a.wav", np.repeat(tone[None], num_channels, axis=0), 16000)
+    assert decode_audio(path, 0.0, 1.0) == pytest.approx(tone, abs=2e-3)
+
+
 def test_resampling_keeps_a_tone_and_its_phase(tmp_path: Path) -> None:
     time_s = np.arange(44100) / 44100
     path = write_wav(tmp_path / "a.wav", 0.5 * np.sin(2 * np.pi * 440 * time_s)[None], 44100)

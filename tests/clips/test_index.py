@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.support.bad_probes import probe_that_dies, probe_that_hangs, probe_that_must_not_run
+from tests.support.bad_probes import probe_that_counts, probe_that_dies, probe_that_hangs, probe_that_must_not_run
 from tests.support.media_files import Picture, Sound, steady, write_media
 from tests.support.real_data import real_data
 from vaemo_clips.errors import ManifestError
@@ -142,7 +142,8 @@ def test_segments_are_clipped_to_the_file_and_measured_once(tmp_path: Path, fold
     source = write_csv(
         folder / "list.csv", "path,start_s,end_s", "a.mp4,0.5,1.5", "b.mp4,,", "a.mp4,1.5,99", "a.mp4,,1"
     )
-    run(source, tmp_path / "clips.parquet")
+    run(source, tmp_path / "clips.parquet", probe_file=probe_that_counts)
+    assert (folder / "a.mp4.count").read_bytes() == b"."
     clips = list(Manifest.open(tmp_path / "clips.parquet").clips())
     assert [c.clip_id for c in clips] == ["a.0.500-1.500", "b", "a.1.500-99.000", "a.0.000-1.000"]
     assert [c.duration_s for c in clips] == [1.0, 2.0, 0.5, 1.0]

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.media_files import Picture, Sound, number_of, steady, write_media
+from tests.support.media_files import Picture, Sound, click_times, number_of, numbered, steady, write_media
 from tests.support.real_data import real_data
+from vaemo_clips.audio import decode_audio
 from vaemo_clips.errors import MediaError
 from vaemo_clips.probe import probe
 from vaemo_clips.timeline import frame_times
@@ -84,6 +85,14 @@ def test_display_rotation_is_applied(tmp_path: Path, turns: int) -> None:
     assert (info.height, info.width) == turned.shape[:2]
 
 
+@pytest.mark.parametrize(("mirrors_columns", "mirrors_rows"), [(True, False), (False, True), (True, True)])
+def test_display_mirroring_is_applied(tmp_path: Path, mirrors_columns: bool, mirrors_rows: bool) -> None:
+    picture = Picture(steady(3), mirrors_columns=mirrors_columns, mirrors_rows=mirrors_rows)
+    (image,) = decode_frames(write_media(tmp_path / "a.mp4", picture), [0.04]).images
+    shown = numbered(1)[:: -1 if mirrors_rows else 1, :: -1 if mirrors_columns else 1]
+    assert np.abs(image.astype(int) - shown).mean() < 3
+
+
 def test_the_short_side_is_scaled_down_after_rotation(tmp_path: Path) -> None:
     path = write_media(tmp_path / "a.mp4", Picture(steady(3), 320, 180, quarter_turns=1))
     assert decode_frames(path, [0.0], short_side_px=90).images[0].shape == (160, 90, 3)
@@ -109,6 +118,13 @@ def test_colours_survive_every_pixel_format(tmp_path: Path, pix_fmt: str) -> Non
     (image,) = decode_frames(path, [0.0]).images
     assert image[80, 10].tolist() == pytest.approx([230, 20, 20], abs=12)
     assert image[80, 120].tolist() == pytest.approx([20, 20, 230], abs=12)
+
+
+def test_vp9_and_opus_in_webm(tmp_path: Path) -> None:
+    picture = Picture(steady(50), codec="libvpx-vp9", b_frames=0)
+    path = write_media(tmp_path / "a.webm", picture, Sound([1.0], end_s=2.0, codec="libopus", rate_hz=48000))
+    assert [number_of(image) for image in decode_frames(path, [0.0, 1.01, 1.9]).images] == [0, 25, 47]
+    assert click_times(decode_audio(path, 0.0, 2.0), 16000) == pytest.approx([1.0], abs=0.002)
 
 
 def test_equal_times_share_one_array_and_keep_their_order(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Stand-ins for `probe` that do what a decoder does with a hostile file; workers import them."""
+"""Stand-ins for `probe` that die, hang, fail or count; workers import them."""
 
 from __future__ import annotations
 
@@ -27,3 +27,10 @@ def probe_that_hangs(path: Path) -> MediaInfo:
 def probe_that_must_not_run(path: Path) -> MediaInfo:
     """Turn every probe into a reject, to show that none took place."""
     raise RuntimeError(f"{path} was probed")
+
+
+def probe_that_counts(path: Path) -> MediaInfo:
+    """Leave one byte in `<file>.count` for every probe of the file."""
+    with path.with_name(f"{path.name}.count").open("ab") as file:
+        file.write(b".")
+    return probe(path)

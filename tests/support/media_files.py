@@ -44,6 +44,8 @@ class Picture:
     gop: int = 12
     b_frames: int = 2
     quarter_turns: int = 0
+    mirrors_columns: bool = False
+    mirrors_rows: bool = False
     pixel_aspect: Fraction | None = None
     options: dict[str, str] = field(default_factory=dict)
 
@@ -85,8 +87,9 @@ def _add_video(container: OutputContainer, picture: Picture) -> VideoStream:
     stream.codec_context.thread_count = 1
     if picture.pixel_aspect is not None:
         stream.codec_context.sample_aspect_ratio = picture.pixel_aspect
-    if picture.quarter_turns:
-        stream.set_display_rotation(90 * picture.quarter_turns)
+    if picture.quarter_turns or picture.mirrors_columns or picture.mirrors_rows:
+        turn = 90 * picture.quarter_turns
+        stream.set_display_rotation(turn, hflip=picture.mirrors_columns, vflip=picture.mirrors_rows)
     return stream
 
 
