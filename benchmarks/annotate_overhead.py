@@ -1,0 +1,211 @@
+"""What the annotation pipeline costs a request, a decoded clip and in memory, against a server that answers at once.
+
+    python -m benchmarks.annotate_overhead [--small] [--large] [--decode] [--memory] [--all]
+        [--requests N] [--rounds N] [--clips FOLDER] [--saturate-python PATH] [--json OUT]
+
+--small, --large (the default, about a minute): step requests a second of one client process on core 0, the
+    server on core 1, 64 requests in flight, a mean of 2 kB or 150 kB of base64 media a request. The clients take
+    turns for --rounds rounds, as the machine may be shared; the table gives medians.
+--decode: clips a second on two cores with real decoding, and what a clip costs at each stage.
+--memory: resident memory after 10,000 and after 100,000 clips, and while the dataset is built (some minutes).
+
+saturate runs in an interpreter of its own: pip install saturate==0.2.0 there and give its path.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+
+from benchmarks.annotate_decode import measure_decoding
+from benchmarks.annotate_memory import measure_memory
+from benchmarks.annotate_workload import (
+    IDENTITY,
+    SEED,
+    CannedDecoder,
+    Measured,
+    annotate_in,
+    prompt_of,
+    stopwatch,
+    write_manifest,
+)
+from benchmarks.fast_server import running_server
+from vaemo_annotate.engines.chat import media_parts
+from vaemo_annotate.engines.request import ChatRequest
+from vaemo_clips.manifest import Manifest
+
+IN_FLIGHT = 64
+SIZES = {"small": 2.0, "large": 150.0}
+"""Mean kilobytes of media a request; picture and sound are 3/4 of it each, as one step of three sends both."""
+_PACKAGES = ("aiohttp", "orjson", "openai", "tenacity", "jsonschema", "av", "pillow", "pyarrow", "datasets")
+_SATURATE = Path(__file__).with_name("saturate_pump.py")
+
+
+def main() -> None:
+    options = _read_options()
+    in_all = options.all
+    sizes = [size for size in SIZES if in_all or getattr(options, size)]
+    if not sizes and not (options.decode or options.memory):
+        sizes = list(SIZES)
+    report: dict[str, Any] = {"machine": describe_machine()}
+    print(report["machine"], end="\n\n")
+    with tempfile.TemporaryDirectory(prefix="vaemo-overhead-") as name:
+        folder = Path(name)
+        if in_all or options.memory:
+            report["memory"] = measure_memory(folder / "memory", options.memory_clips)
+        if in_all or options.decode:
+            report["decode"] = measure_decoding(folder / "decode", options.clips, options.decode_clips)
+        if sizes:
+            os.sched_setaffinity(0, {0})
+        for size in sizes:
+            report[size] = compare_clients(folder, size, options.requests, options.rounds, options.saturate_python)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def _read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for flag in ("--small", "--large", "--decode", "--memory", "--all"):
+        parser.add_argument(flag, action="store_true")
+    parser.add_argument("--requests", type=int, default=1500, help="step requests of a client in a round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clips", type=Path, help="folder of clips for --decode (default: drawn demo clips)")
+    parser.add_argument("--decode-clips", type=int, default=240)
+    parser.add_argument("--memory-clips", type=int, default=100_000)
+    parser.add_argument("--saturate-python", type=Path)
+    parser.add_argument("--json", type=Path)
+    return parser.parse_args()
+
+
+def describe_machine() -> str:
+    """The lines that every result needs: processor, versions, seed, command."""
+    cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    names = [line.partition(":")[2].strip() for line in cpuinfo.splitlines() if line.startswith("model name")]
+    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    command = shlex.join(["python", "-m", "benchmarks.annotate_overhead", *sys.argv[1:]])
+    return (
+        f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores; Python {platform.python_version()}; "
+        f"{packages}; seed {SEED}; load {os.getloadavg()[0]:.1f}\n{command}"
+    )
+
+
+def compare_clients(
+    folder: Path, size: str, requests: int, rounds: int, saturate_python: Path | None
+) -> dict[str, dict[str, float]]:
+    """Let the clients take turns against one server; print and return requests a second of each."""
+    kilobytes = SIZES[size]
+    clips = max(requests // 3, 1)
+    manifest = write_manifest(folder / f"{size}.parquet", clips)
+    decoder = CannedDecoder(0.75 * kilobytes)
+    bodies = asyncio.run(_step_bodies(decoder, manifest))
+    body_file = folder / f"{size}.json"
+    body_file.write_bytes(asyncio.run(_step_bodies(CannedDecoder(kilobytes), manifest))[0])
+    with running_server(1) as url:
+        clients: dict[str, Callable[[], Measured]] = {
+            "aiohttp, ready-made bytes, no ledger": lambda: asyncio.run(_bare_aiohttp(url, bodies, 2 * requests)),
+            "openai client, no ledger": lambda: asyncio.run(_bare_openai(url, bodies, requests // 2)),
+        }
+        if saturate_python:
+            python = saturate_python
+            clients["saturate 0.2.0, one request a row, no ledger"] = lambda: _saturate(
+                python, url, body_file, requests
+            )
+        clients["ours, concurrency 64"] = lambda: annotate_in(folder, url, manifest, decoder)
+        clients["ours, concurrency auto"] = lambda: annotate_in(folder, url, manifest, decoder, auto_concurrency=True)
+        results: dict[str, list[Measured]] = {name: [] for name in clients}
+        for _ in range(rounds):
+            for name, run in clients.items():
+                results[name].append(run())
+    print(f"Step requests a second on one core, {kilobytes:.0f} kB of media a request, medians of {rounds} rounds:\n")
+    print("| client | requests/s | per second of CPU time | requests a run |\n| --- | ---: | ---: | ---: |")
+    table = {}
+    for name, runs in results.items():
+        rate, cpu_rate = (
+            statistics.median(values) for values in zip(*((r.rate, r.cpu_rate) for r in runs), strict=True)
+        )
+        table[name] = {"requests_per_s": rate, "requests_per_cpu_s": cpu_rate}
+        print(f"| {name} | {rate:,.0f} | {cpu_rate:,.0f} | {runs[0].requests:,} |")
+    print("" if saturate_python else "| saturate 0.2.0 | not measured (--saturate-python) | | |\n")
+    return table
+
+
+async def _step_bodies(decoder: CannedDecoder, manifest: Manifest) -> list[bytes]:
+    """The three steps' requests of a clip as the engine sends them, but for the words of the templates."""
+    prompt, media = prompt_of(), await decoder.decode(next(manifest.clips()))
+    return [
+        ChatRequest(
+            prompt.system,
+            media_parts(step, media, "vllm"),
+            step.template,
+            step.name,
+            step.reply_schema,
+            prompt.sampling.temperature,
+            prompt.sampling.top_p,
+            prompt.sampling.max_tokens,
+            None,
+        ).body(IDENTITY.model, "vllm")
+        for step in prompt.steps
+    ]
+
+
+async def _in_flight(requests: int, ask: Callable[[int], Awaitable[None]]) -> Measured:
+    """Call `ask` for each number below `requests`, 64 at a time."""
+    numbers = iter(range(requests))
+
+    async def work() -> None:
+        for number in numbers:
+            await ask(number)
+
+    with stopwatch(requests) as taken:
+        await asyncio.gather(*(work() for _ in range(IN_FLIGHT)))
+        return taken()
+
+
+async def _bare_aiohttp(url: str, bodies: list[bytes], requests: int) -> Measured:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def ask(number: int) -> None:
+            async with session.post(f"{url}/v1/chat/completions", data=bodies[number % len(bodies)]) as response:
+                assert orjson.loads(await response.read())["choices"]
+
+        return await _in_flight(requests, ask)
+
+
+async def _bare_openai(url: str, bodies: list[bytes], requests: int) -> Measured:
+    from openai import AsyncOpenAI
+
+    arguments: list[dict[str, Any]] = [orjson.loads(body) for body in bodies]
+    async with AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+
+        async def ask(number: int) -> None:
+            completion = await client.chat.completions.create(**arguments[number % len(arguments)])
+            assert completion.choices[0].message.content
+
+        return await _in_flight(requests, ask)
+
+
+def _saturate(python: Path, url: str, body_file: Path, requests: int) -> Measured:
+    settings = {"url": url, "body": str(body_file), "requests": requests, "in_flight": IN_FLIGHT, "cpu": 0}
+    command = [str(python), str(_SATURATE), json.dumps(settings)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    taken = json.loads(done.stdout.splitlines()[-1])
+    return Measured(requests, taken["seconds"], taken["cpu_seconds"])
+
+
+if __name__ == "__main__":
+    main()
