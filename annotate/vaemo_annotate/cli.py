@@ -81,7 +81,12 @@ def run(
         vllm_python=vllm_python, vllm_args=vllm_args, workers=workers, request_timeout_s=request_timeout,
         patience_s=patience, startup_timeout_s=startup_timeout,
     )  # fmt: skip
-    _finish(run_job(settings), max_reject_rate)
+    try:
+        summary = run_job(settings)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; every reply so far is kept, the same command resumes", err=True)
+        raise typer.Exit(130) from None
+    _finish(summary, max_reject_rate)
 
 
 def _finish(summary: RunSummary, max_reject_rate: float) -> None:
@@ -171,6 +176,3 @@ def main() -> None:
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; every reply so far is kept, the same command resumes", err=True)
-        sys.exit(130)

@@ -129,10 +129,13 @@ class PooledDecoder:
         self._version = _encoder_version()
 
     def memo_key(self, clip: Clip) -> bytes:
-        """Return the digest of all that the encoded bytes depend on."""
+        """Return the digest of all that the encoded bytes depend on.
+
+        A file that is not as it was indexed has a key of its own, so that it is looked at again.
+        """
         depends_on = [
             clip.sha256, clip.start_s, clip.end_s, clip.has_video, clip.has_audio,
-            self._settings.model_dump(), sorted(self._inputs), self._version,
+            self._settings.model_dump(), sorted(self._inputs), self._version, _stat_if_changed(self._root / clip.path, clip),
         ]  # fmt: skip
         return hashlib.sha256(orjson.dumps(depends_on, option=orjson.OPT_SORT_KEYS)).digest()
 
@@ -181,12 +184,21 @@ def encode_clip(path: Path, clip: Clip, settings: MediaSettings, inputs: frozens
     return EncodedMedia(MediaFacts(video, audio), frames, wav)
 
 
-def _check_unchanged(path: Path, clip: Clip) -> None:
-    """Raise MediaError where a file's bytes are not those that were indexed."""
+def _stat_if_changed(path: Path, clip: Clip) -> list[int] | None:
+    """Return a file's size and time of change where they are not those that were indexed (-1: no such file)."""
     try:
         facts = path.stat()
-        if (facts.st_size, facts.st_mtime_ns) == (clip.file_bytes, clip.file_mtime_ns):
-            return
+    except OSError:
+        return [-1, -1]
+    now = (facts.st_size, facts.st_mtime_ns)
+    return None if now == (clip.file_bytes, clip.file_mtime_ns) else list(now)
+
+
+def _check_unchanged(path: Path, clip: Clip) -> None:
+    """Raise MediaError where a file's bytes are not those that were indexed."""
+    if _stat_if_changed(path, clip) is None:
+        return
+    try:
         digest = sha256_of(path)
     except OSError as error:
         raise MediaError("not_found", f"{clip.path}: {error.strerror}; index the folder again") from error

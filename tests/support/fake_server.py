@@ -5,7 +5,8 @@
 Replies are valid for the request's JSON Schema and a pure function of the request's text and media, so two
 runs against it give the same captions. `POST /_script` takes a list of faults, each `{"kind", "match", "times",
 …}`; the first one whose `match` is part of the request's text and whose `times` are not used up is applied.
-`GET /_log` tells what was asked: the number of requests, and how often each one came.
+`GET /_log` tells what was asked: the number of requests, how often each one came, and how often each good
+reply was given.
 
 Kinds: `slow` (seconds), `throttle` (HTTP 429 with retry_after), `error` (status), `hang`, `truncated`,
 `invalid_json`, `schema`, `whitespace`, `repetitive`, `empty`, `refusal`, `reset` (drops the connection),
@@ -42,6 +43,7 @@ class FakeServer:
         self.latency_s = latency_s
         self.vllm = vllm
         self.seen: Counter[str] = Counter()
+        self.replies: Counter[str] = Counter()
         self.bodies: list[dict[str, Any]] = []
         self.keep_bodies = False
         self.faults: list[dict[str, Any]] = []
@@ -75,7 +77,8 @@ class FakeServer:
         return web.Response()
 
     async def _log(self, request: web.Request) -> web.Response:
-        return web.json_response({"requests": self.seen.total(), "seen": dict(self.seen)})
+        counts = {"requests": self.seen.total(), "seen": dict(self.seen), "replies": dict(self.replies)}
+        return web.json_response(counts)
 
     def _fault(self, text: str) -> dict[str, Any] | None:
         for fault in self.faults:
@@ -107,7 +110,10 @@ class FakeServer:
             answer = await self._faulty(request, fault, body)
             if answer is not None:
                 return answer
-        return completion(body, make_reply(body, raw), "stop")
+        reply = make_reply(body, raw)
+        if "This is a trial" not in text:
+            self.replies[hashlib.sha256(reply.encode()).hexdigest()] += 1
+        return completion(body, reply, "stop")
 
     async def _faulty(
         self, request: web.Request, fault: dict[str, Any], body: dict[str, Any]
@@ -231,8 +237,9 @@ def main() -> None:
     parser.add_argument("--port-file", type=Path)
     parser.add_argument("--latency-s", type=float, default=0.0)
     parser.add_argument("--not-vllm", action="store_true")
+    parser.add_argument("--model", default="fake-omni")
     arguments = parser.parse_args()
-    server = FakeServer(latency_s=arguments.latency_s, vllm=not arguments.not_vllm)
+    server = FakeServer(arguments.model, arguments.latency_s, vllm=not arguments.not_vllm)
     asyncio.run(serve(server, arguments.port, arguments.port_file))
 
 
