@@ -187,13 +187,10 @@ BEST_OF_SWEEP = {  # what the benchmark's sweep finds best, and its neighbours
 }
 
 
-@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
-def test_auto_comes_within_a_tenth_of_the_best_fixed_number(profile: Profile, seed: int) -> None:
-    best = max(
-        measure(profile, number, seed=seed).goodput for number in (8, 16, 24, 32, 36, 48, 64, 112, 160, 176, 256)
-    )
-    assert measure(profile, None, seed=seed).goodput >= 0.9 * best
+def test_auto_comes_within_a_tenth_of_the_best_fixed_number(profile: Profile) -> None:
+    best = max(measure(profile, number).goodput for number in (8, 16, 24, 32, 36, 48, 64, 112, 160, 176, 256))
+    assert measure(profile, None).goodput >= 0.9 * best
 
 
 @pytest.mark.parametrize("seed", range(3))
