@@ -22,7 +22,6 @@ app = typer.Typer(
 )
 
 MANIFEST = Path("manifests/clips.parquet")
-CAPTIONS = Path("manifests/captions")
 
 
 @app.command()
@@ -48,14 +47,18 @@ def index(
 def run(
     prompt: Annotated[Path, typer.Option(help="Prompt YAML, as prompts/cot_v2.yaml.")],
     clips: Annotated[Path, typer.Option(help="Manifest written by `index`.")] = MANIFEST,
-    out: Annotated[Path | None, typer.Option(help="Run folder [manifests/captions/<prompt name>].")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder (manifests/captions/PROMPT-NAME unless given).")] = None,
     engine: Annotated[str, typer.Option(help="auto | vllm (start a server) | endpoint (use one).")] = "auto",
-    model: Annotated[str | None, typer.Option(help="Model id [vllm: Qwen/Qwen2.5-Omni-7B].")] = None,
-    endpoint: Annotated[str | None, typer.Option(help="URL of an OpenAI-compatible server [VAEMO_ENDPOINT].")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model id; with --engine vllm Qwen/Qwen2.5-Omni-7B unless given.")
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="URL of an OpenAI-compatible server (or VAEMO_ENDPOINT).")
+    ] = None,
     concurrency: Annotated[str, typer.Option(help="auto, or the number of requests in flight.")] = "auto",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N clips.")] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed of the sampling and of --pilot's draw [the prompt's; none].")
+        int | None, typer.Option(min=0, help="Seed of the sampling and of --pilot's draw; the prompt's unless given.")
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Captions a clip; sample k is drawn with seed + k.")] = 1,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only part I of N, for N machines.")] = None,
@@ -103,7 +106,9 @@ def _finish(summary: RunSummary, max_reject_rate: float) -> None:
 @app.command()
 def merge(
     outs: Annotated[list[Path], typer.Argument(metavar="OUT...", help="A run folder with shards, or the shards.")],
-    out: Annotated[Path | None, typer.Option(help="Where to merge to [the run folder of the shards].")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to merge to; the run folder of the shards unless given.")
+    ] = None,
 ) -> None:
     """Join the shards of one run (--shard I/N) into one dataset."""
     from vaemo_annotate.merge import merge_runs
@@ -143,7 +148,7 @@ def prompt(
 
 @app.command()
 def doctor(
-    endpoint: Annotated[str | None, typer.Option(help="Server to try [VAEMO_ENDPOINT].")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="Server to try (or VAEMO_ENDPOINT).")] = None,
     model: Annotated[str | None, typer.Option(help="Model to try there.")] = None,
     vllm_python: Annotated[Path | None, typer.Option(help="Python of the environment that has vLLM.")] = None,
 ) -> None:
@@ -160,11 +165,12 @@ def push(
     repo: Annotated[str, typer.Option(help="Dataset on the Hugging Face Hub: USER/NAME.")],
     private: Annotated[bool, typer.Option("--private", help="Make the dataset private.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the files and the card.")] = False,
+    license_id: Annotated[str | None, typer.Option("--license", help="Licence of the captions, as cc-by-4.0.")] = None,
 ) -> None:
     """Publish the captions on the Hugging Face Hub, with a card made from the run; never any media."""
     from vaemo_annotate.push_command import push_with_summary
 
-    push_with_summary(out, repo, private=private, dry_run=dry_run)
+    push_with_summary(out, repo, private=private, dry_run=dry_run, license_id=license_id)
 
 
 def main() -> None:

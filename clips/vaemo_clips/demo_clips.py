@@ -210,3 +210,9 @@ def _write_wav(path: Path, voice: _Signal) -> None:
         file.setsampwidth(2)
         file.setframerate(RATE_HZ)
         file.writeframes((voice * 32767).astype("<i2").tobytes())
+
+
+if __name__ == "__main__":
+    import sys
+
+    make_demo_clips(Path(sys.argv[1]))

@@ -44,6 +44,7 @@ class FakeServer:
         self.vllm = vllm
         self.seen: Counter[str] = Counter()
         self.replies: Counter[str] = Counter()
+        self.authorizations: set[str] = set()
         self.bodies: list[dict[str, Any]] = []
         self.keep_bodies = False
         self.faults: list[dict[str, Any]] = []
@@ -78,7 +79,7 @@ class FakeServer:
 
     async def _log(self, request: web.Request) -> web.Response:
         counts = {"requests": self.seen.total(), "seen": dict(self.seen), "replies": dict(self.replies)}
-        return web.json_response(counts)
+        return web.json_response({**counts, "authorizations": sorted(self.authorizations)})
 
     def _fault(self, text: str) -> dict[str, Any] | None:
         for fault in self.faults:
@@ -97,6 +98,7 @@ class FakeServer:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
+        self.authorizations.add(request.headers.get("Authorization", ""))
         body = orjson.loads(raw)
         text = " ".join(_texts(body["messages"]))
         if "This is a trial" not in text:
