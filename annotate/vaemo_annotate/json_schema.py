@@ -9,8 +9,11 @@ from typing import Any
 import orjson
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, best_match
+from referencing import Registry
+from referencing.exceptions import Unresolvable
 
 Schema = Mapping[str, Any]
+_NOT_JSON = "a key is no string; put quotes around yes, no, on, off and numbers"
 
 
 def schema_fault(schema: Schema) -> str | None:
@@ -20,14 +23,28 @@ def schema_fault(schema: Schema) -> str | None:
     except SchemaError as error:
         where = "".join(f".{part}" for part in error.absolute_path)
         return f"not a valid JSON Schema{' at ' + where[1:] if where else ''}: {error.message}"
+    except TypeError:
+        return f"not a valid JSON Schema: {_NOT_JSON}"
+    try:
+        orjson.dumps(schema)
+    except TypeError:
+        return f"not a valid JSON Schema: {_NOT_JSON}"
     if schema.get("type") != "object" or not schema.get("properties"):
         return "must be of type 'object' and have 'properties': chat servers take nothing else as structured output"
+    try:
+        reply_fault(schema, sample_value(schema))
+    except Unresolvable as error:
+        return f"not a valid JSON Schema: {error.ref!r} is defined nowhere in it"
     return None
 
 
-def unbounded_fields(schema: Schema, path: str = "") -> Iterator[str]:
+def unbounded_fields(schema: Schema | bool, path: str = "") -> Iterator[str]:
     """Yield the fields without `maxLength` / `maxItems`, on which a model can loop until its token cap."""
-    kind = _types(schema)
+    if isinstance(schema, bool):
+        return
+    for option in schema.get("anyOf", []):
+        yield from unbounded_fields(option, path)
+    kind = set() if "anyOf" in schema else _types(schema)
     if "string" in kind and not ({"maxLength", "enum", "const"} & schema.keys()):
         yield path
     if "array" in kind:
@@ -39,27 +56,44 @@ def unbounded_fields(schema: Schema, path: str = "") -> Iterator[str]:
 
 
 def field_types(schema: Schema, path: list[str]) -> set[str] | None:
-    """Return the JSON types of the field at `path`, or None where the schema has no such field."""
+    """Return the JSON types of the field at `path` (`[]`: an array's items), or None where there is no such field."""
     node: Schema = schema
     for name in path:
-        child = node.get("properties", {}).get(name)
-        if child is None:
+        child = node.get("items") if name == "[]" else node.get("properties", {}).get(name)
+        if not isinstance(child, Mapping):
             return None
         node = child
     return _types(node)
 
 
-def sample_value(schema: Schema) -> Any:
-    """Return a stand-in reply of the schema's shape, to render a template that uses it."""
+def is_required(schema: Schema, path: list[str]) -> bool:
+    """Return whether every reply that fits the schema has the field at `path`."""
+    node: Schema = schema
+    for name in path:
+        if name not in node.get("required", []):
+            return False
+        node = node["properties"][name]
+    return True
+
+
+def sample_value(schema: Schema | bool, *, optional: bool = True) -> Any:
+    """Return a stand-in reply of the schema's shape, with or without the fields that a reply may leave out."""
+    if isinstance(schema, bool):
+        return "…"
     if "const" in schema:
         return schema["const"]
     if schema.get("enum"):
         return schema["enum"][0]
     kinds = _types(schema)
     if "object" in kinds:
-        return {name: sample_value(child) for name, child in schema.get("properties", {}).items()}
+        required = schema.get("required", [])
+        return {
+            name: sample_value(child, optional=optional)
+            for name, child in schema.get("properties", {}).items()
+            if optional or name in required
+        }
     if "array" in kinds:
-        return [sample_value(schema.get("items", {}))]
+        return [sample_value(schema.get("items", {}), optional=optional)]
     if kinds & {"number", "integer"}:
         return schema.get("minimum", 0)
     return True if "boolean" in kinds else "…"
@@ -78,7 +112,7 @@ def reply_fault(schema: Schema, value: Any) -> str | None:
 
 @lru_cache(maxsize=64)
 def _validator(schema_json: bytes) -> Draft202012Validator:
-    return Draft202012Validator(orjson.loads(schema_json))
+    return Draft202012Validator(orjson.loads(schema_json), registry=Registry())  # which fetches no remote reference
 
 
 def _types(schema: Schema) -> set[str]:
@@ -89,4 +123,11 @@ def _types(schema: Schema) -> set[str]:
         return set(kind)
     if "properties" in schema:
         return {"object"}
+    if "enum" in schema or "const" in schema:
+        return {_type_of(value) for value in schema.get("enum", [schema.get("const")])}
     return {type_name for option in schema.get("anyOf", []) for type_name in _types(option)}
+
+
+def _type_of(value: Any) -> str:
+    names = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
+    return names.get(type(value), "null")

@@ -57,6 +57,7 @@ class Ledger:
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._failure: BaseException | None = None
         self._thread: threading.Thread | None = None
+        self._closed = False
         try:
             self._reader = _connect(path)
             version = self._reader.execute("PRAGMA user_version").fetchone()[0]
@@ -71,7 +72,12 @@ class Ledger:
             ) from error
 
     def __enter__(self) -> Ledger:
-        self._thread = threading.Thread(target=self._write_loop, name="ledger-writer", daemon=True)
+        """Start the writer. Raises RunFolderError."""
+        try:
+            connection = _connect(self.path)
+        except sqlite3.Error as error:
+            raise RunFolderError(_write_failure(self.path, error)) from error
+        self._thread = threading.Thread(target=self._write_loop, args=(connection,), name="ledger-writer", daemon=True)
         self._thread.start()
         return self
 
@@ -79,6 +85,7 @@ class Ledger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Commit what is queued, then close."""
+        self._closed = True
         self._queue.put(None)
         if self._thread:
             self._thread.join()
@@ -134,13 +141,13 @@ class Ledger:
     async def _write(self, statement: str, values: Sequence[Any]) -> None:
         if self._failure:
             raise RunFolderError(_write_failure(self.path, self._failure)) from self._failure
+        assert not self._closed, "the ledger is closed; nobody would answer"
         done = asyncio.get_running_loop().create_future()
         self._queue.put(_Write(statement, values, done))
         await done
 
-    def _write_loop(self) -> None:
+    def _write_loop(self, connection: sqlite3.Connection) -> None:
         """Take all that waits, write it in one transaction, answer the callers, until None comes."""
-        connection = _connect(self.path)
         finished = False
         while not finished:
             batch: list[_Write] = []
@@ -156,11 +163,13 @@ class Ledger:
         connection.close()
 
     def _write_batch(self, connection: sqlite3.Connection, batch: list[_Write]) -> None:
+        """Write a batch whole. After a failure nothing more is written: an answer given is always true."""
         try:
-            with connection:
-                for write in batch:
-                    connection.execute(write.statement, write.values)
-        except sqlite3.Error as error:
+            if self._failure is None:
+                with connection:
+                    for write in batch:
+                        connection.execute(write.statement, write.values)
+        except (sqlite3.Error, ValueError, OverflowError) as error:  # what SQLite refuses: lone surrogates, > 64 bits
             self._failure = error
         waiting = [write.done for write in batch if write.done is not None]
         if waiting:
@@ -168,7 +177,7 @@ class Ledger:
 
     def _answer(self, waiting: list[asyncio.Future[None]], failure: BaseException | None) -> None:
         for done in waiting:
-            if done.cancelled():
+            if done.done():
                 continue
             if failure is None:
                 done.set_result(None)

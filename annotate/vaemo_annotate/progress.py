@@ -39,6 +39,7 @@ class RunCounts:
         self.dataset_tokens: Counter[str] = Counter(prompt=0, cached=0, completion=0)
         self.dataset_requests = 0
         self.began = time.monotonic()
+        self._cache_known_tokens = 0
         self._history: deque[tuple[float, int, int]] = deque([(self.began, 0, 0)])
 
     @property
@@ -56,6 +57,7 @@ class RunCounts:
         self.replies += 1
         self.prompt_tokens += reply.prompt_tokens or 0
         self.cached_tokens += reply.cached_tokens or 0
+        self._cache_known_tokens += (reply.prompt_tokens or 0) if reply.cached_tokens is not None else 0
         self.completion_tokens += reply.completion_tokens or 0
 
     def note_outcome(self, outcome: Outcome) -> None:
@@ -85,8 +87,8 @@ class RunCounts:
 
     @property
     def cached_share(self) -> float | None:
-        """Return the share of the prompt tokens that the server found in its cache."""
-        return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else None
+        """Return the share of the prompt tokens that the server found in its cache; None where it does not say."""
+        return self.cached_tokens / self._cache_known_tokens if self._cache_known_tokens else None
 
 
 def describe(counts: RunCounts, in_flight: str) -> str:

@@ -98,14 +98,18 @@ class Prompt(_Settings):
 
 
 def load_prompt(path: Path) -> Prompt:
-    """Read and check a prompt file. Raises PromptError that lists every fault with its path in the file."""
+    """Read and check a prompt file.
+
+    Raises PromptError that lists every fault with its path in the file: those of form (keys, types, ranges),
+    or where there are none, those of meaning (steps, templates, schemas, outputs).
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise PromptError(f"prompt {path} cannot be read: {error}; give the path of a prompt YAML file") from error
     try:
-        content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
-    except yaml.YAMLError as error:
+        content = yaml.load(text, Loader=_UniqueKeyLoader)  # it is a SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a ValueError is a date like 2026-02-30
         raise PromptError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise PromptError(
@@ -138,6 +142,7 @@ def _pydantic_fault(fault: Any) -> str:
 def _cross_faults(prompt: Prompt) -> Iterator[str]:
     """Yield what pydantic cannot see: relations between steps, templates, schemas and outputs."""
     earlier: list[str] = []
+    broken: set[str] = set()
     for index, step in enumerate(prompt.steps):
         where = f"steps[{index}]"
         if step.name in earlier:
@@ -152,18 +157,19 @@ def _cross_faults(prompt: Prompt) -> Iterator[str]:
             yield f"{where}.uses: unknown step {name!r}; it may use earlier steps only ({known})"
         fault = step.reply_schema is not None and json_schema.schema_fault(step.reply_schema)
         if fault:
+            broken.add(step.name)
             yield f"{where}.schema: {fault}"
-        elif not unknown:
+        elif not unknown and broken.isdisjoint(step.uses):
             yield from (f"{where}.template: {fault}" for fault in _template_faults(prompt, step))
         earlier.append(step.name)
-    yield from _output_faults(prompt)
+    yield from _output_faults(prompt, broken)
 
 
 def _template_faults(prompt: Prompt, step: Step) -> Iterator[str]:
-    """Yield the first fault of rendering with every combination of media a clip can have."""
-    for has_video, has_audio, silent in product([True, False], [True, False], [True, False]):
+    """Yield the first fault of rendering with every combination of media a clip, and fields a reply, can have."""
+    for has_video, has_audio, silent, optional in product([True, False], repeat=4):
         try:
-            render(step.template, sample_variables(prompt, step, has_video, has_audio, silent))
+            render(step.template, sample_variables(prompt, step, has_video, has_audio, silent, optional))
         except ValueError as error:
             yield f"{error}; it may use {', '.join(variable_names(step))}"
             return
@@ -174,11 +180,13 @@ def variable_names(step: Step) -> list[str]:
     return ["clip", "video", *(name for name in ("text", "cues") if name in step.inputs), *step.uses]
 
 
-def sample_variables(prompt: Prompt, step: Step, has_video: bool, has_audio: bool, silent: bool) -> dict[str, Any]:
-    """Return stand-ins for everything a step's template may use."""
+def sample_variables(
+    prompt: Prompt, step: Step, has_video: bool, has_audio: bool, silent: bool, optional: bool = True
+) -> dict[str, Any]:
+    """Return stand-ins for everything a step's template may use; `optional` fields are those a reply may leave out."""
     values: dict[str, Any] = {
         "clip": {"duration_s": 3.0, "has_video": has_video, "has_audio": has_audio, "is_silent": silent},
-        "video": {"num_frames": 6, "fps": 2.0, "interval_s": 0.5},
+        "video": {"num_frames": 6 * has_video, "fps": 2.0 * has_video, "interval_s": 0.5 * has_video},
         "text": "…",
         "cues": "…",
     }
@@ -186,11 +194,11 @@ def sample_variables(prompt: Prompt, step: Step, has_video: bool, has_audio: boo
     values = {name: value for name, value in values.items() if name in names}
     for name in step.uses:
         used_schema = prompt.step(name).reply_schema
-        values[name] = json_schema.sample_value(used_schema) if used_schema else "…"
+        values[name] = json_schema.sample_value(used_schema, optional=optional) if used_schema else "…"
     return values
 
 
-def _output_faults(prompt: Prompt) -> Iterator[str]:
+def _output_faults(prompt: Prompt, broken: set[str]) -> Iterator[str]:
     steps = {step.name: step for step in prompt.steps}
     if "affect_description" not in prompt.output:
         yield "output: 'affect_description' is missing; every caption needs its integrated description"
@@ -201,14 +209,18 @@ def _output_faults(prompt: Prompt) -> Iterator[str]:
             yield f"{where}: unknown caption field; known are {', '.join(_OUTPUT_TYPES)}"
         elif name not in steps:
             yield f"{where}: {target!r} names unknown step {name!r}; steps are {', '.join(steps)}"
-        else:
+        elif name not in broken:
             schema = steps[name].reply_schema
             types = json_schema.field_types(schema, path) if schema else ({"string"} if not path else None)
             if not types:
-                yield f"{where}: step {name!r} has no field {'.'.join(path)!r} in its schema"
+                yield f"{where}: step {name!r} has no field {'.'.join(path)!r} of a known type in its schema"
             elif not types <= _OUTPUT_TYPES[field]:
                 wanted = " or ".join(sorted(_OUTPUT_TYPES[field]))
                 yield f"{where}: {target!r} is of type {'/'.join(sorted(types))}; the caption field wants {wanted}"
+            elif types == {"array"} and json_schema.field_types(schema or {}, [*path, "[]"]) != {"string"}:
+                yield f"{where}: {target!r} is an array of something else; the caption field wants items of type string"
+            elif field == "affect_description" and not json_schema.is_required(schema or {}, path):
+                yield f"{where}: {target!r} may be left out of a reply; list it under 'required' in the schema"
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -217,6 +229,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key is no text", key_node.start_mark)
             if key_node.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"key {key_node.value!r} is written twice", key_node.start_mark

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -15,13 +16,15 @@ FaultKind = Literal[
     "truncated", "whitespace_loop", "repetitive", "empty", "refusal", "not_json", "schema", "refused_media", "poison"
 ]
 
-_FENCE = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
-_LOOP = re.compile(r"(.{1,60}?)\1{9,}\Z", re.DOTALL)
+_LOOP_UNIT_CHARS = 60
+_LOOP_CHARS = 60
+_LOOP_TIMES = 10
 _REFUSAL = re.compile(
-    r"\A\W*(i(?:'m| am) (?:really |very )?sorry|sorry,|i (?:can(?:no|')t|am unable to|am not able to|won't)|"
-    r"as an ai\b|unfortunately,? i (?:can|am))",
+    r"\A\W*(i(?:['’]m| am) (?:(?:really |very )?sorry|unable to|not able to)|sorry,|i (?:can(?:no|['’])t|won['’]t)|"
+    r"as an ai\b|unfortunately,? i (?:can|am|['’]m))",
     re.IGNORECASE,
 )
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _WHITESPACE_TAIL = 64
 
@@ -71,13 +74,16 @@ def read_reply(reply: Reply, schema: Schema | None) -> Any | Fault:
         return Fault("refused_media", f"HTTP {reply.status}: {_shorten(reply.text, 300)}")
     if reply.finish_reason == "length":
         return _cut_off(reply)
-    if not reply.text.strip():
-        return Fault("empty", f"the reply has no text (finish_reason={reply.finish_reason})")
     if reply.finish_reason == "content_filter":
         return Fault("refusal", "the server's content filter stopped the reply")
+    if not reply.text.strip():
+        return Fault("empty", f"the reply has no text (finish_reason={reply.finish_reason})")
     if schema is None:
         return _refusal_or_loop(reply.text) or reply.text.strip()
-    return _read_json(reply.text, schema)
+    try:
+        return _read_json(reply.text, schema)
+    except RecursionError:
+        return Fault("schema", "the reply is nested too deeply")
 
 
 def _cut_off(reply: Reply) -> Fault:
@@ -89,15 +95,14 @@ def _cut_off(reply: Reply) -> Fault:
             f"the last {blank} of {len(text)} characters are white space; on vLLM serve with "
             '--structured-outputs-config \'{"backend": "xgrammar", "disable_any_whitespace": true}\'',
         )
-    if loop := _LOOP.search(text[-2000:]):
-        return Fault("repetitive", f"it repeats {_shorten(loop[1], 40)!r} until the token cap")
+    if unit := _loop_unit(text):
+        return Fault("repetitive", f"it repeats {_shorten(unit, 40)!r} until the token cap")
     return Fault("truncated", f"stopped at the cap of {reply.completion_tokens} tokens")
 
 
 def _read_json(text: str, schema: Schema) -> Any | Fault:
-    fenced = _FENCE.match(text)
     try:
-        value = parse_json(fenced[1] if fenced else text)
+        value = parse_json(_unfenced(text))
     except ValueError as error:
         return _refusal_or_loop(text) or Fault("not_json", f"{error}; it begins {_shorten(text, 80)!r}")
     wrong = reply_fault(schema, value)
@@ -109,8 +114,17 @@ def _read_json(text: str, schema: Schema) -> Any | Fault:
     return value
 
 
+def _unfenced(text: str) -> str:
+    """Return what stands inside a Markdown code fence that holds the whole text."""
+    fence, _, rest = text.strip().partition("\n")
+    language = fence.removeprefix("```").strip()
+    if fence.startswith("```") and rest.endswith("```") and (not language or language.isalpha()):
+        return rest.removesuffix("```")
+    return text
+
+
 def parse_json(text: str) -> Any:
-    """Parse a model's JSON. Raises ValueError.
+    """Parse a model's JSON. Raises ValueError, also for NaN and numbers that overflow to infinity.
 
     Grammars of structured output let raw control characters into strings, which strict JSON forbids: they
     are taken, and become spaces; halves of surrogate pairs become U+FFFD.
@@ -118,12 +132,27 @@ def parse_json(text: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        return _clean(json.loads(text, strict=False))
+        pass
+    try:
+        return _clean(json.loads(text, strict=False, parse_constant=_finite, parse_float=_finite, parse_int=_number))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _number(text: str) -> float:
+    return int(text) if len(text) < 19 else _finite(text)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{_shorten(text, 20)} is no JSON number")
+    return value
 
 
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
-        return _CONTROL.sub(" ", value).encode("utf-8", "replace").decode().strip()
+        return _SURROGATE.sub("\ufffd", _CONTROL.sub(" ", value)).strip()
     if isinstance(value, dict):
         return {_clean(name): _clean(child) for name, child in value.items()}
     return [_clean(child) for child in value] if isinstance(value, list) else value
@@ -132,8 +161,18 @@ def _clean(value: Any) -> Any:
 def _refusal_or_loop(text: str) -> Fault | None:
     if _REFUSAL.match(text):
         return Fault("refusal", f"it begins {_shorten(text, 80)!r}")
-    if loop := _LOOP.search(text):
-        return Fault("repetitive", f"it ends in {_shorten(loop[1], 40)!r} ten or more times")
+    if unit := _loop_unit(text):
+        return Fault("repetitive", f"it ends in {_shorten(unit, 40)!r} ten or more times")
+    return None
+
+
+def _loop_unit(text: str) -> str | None:
+    """Return what a text ends in ten or more times over, for 60 or more characters, so that "......" is no loop."""
+    text = text.rstrip()
+    for length in range(1, _LOOP_UNIT_CHARS + 1):
+        unit = text[-length:]
+        if text.endswith(unit * max(_LOOP_TIMES, -(-_LOOP_CHARS // length))):
+            return unit
     return None
 
 

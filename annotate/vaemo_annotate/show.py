@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -37,24 +38,32 @@ def show_captions(out: Path, *, clip_id: str | None, count: int, rejects: bool, 
 def _text(row: dict[str, Any], with_steps: bool) -> Text:
     text = Text()
     sample = f"  sample {row['sample_index']}" if row["sample_index"] else ""
-    text.append(f"{row['clip_id']}{sample}", style="bold")
+    text.append(f"{printable(row['clip_id'])}{sample}", style="bold")
     text.append(f"  {row['duration_s']:.1f} s\n")
     if row.get("reject_reason"):
-        text.append(f"  {row['reject_reason']}: {row['reject_detail']}\n", style="red")
+        text.append(f"  {row['reject_reason']}: {printable(row['reject_detail'])}\n", style="red")
     else:
         text.append(f"  {_affect_line(row)}\n", style="cyan")
         for column, label in _DESCRIPTIONS.items():
             text.append(f"  {label:<7}", style="dim").append(f"{printable(row[column] or '–')}\n")
     for step in row["steps"] if with_steps else []:
         tokens = f"{step['prompt_tokens']} + {step['completion_tokens']} tokens, {step['cached_tokens'] or 0} cached"
-        text.append(f"  {step['name']} ({step['finish_reason']}, {tokens}, {step['latency_s']:.2f} s)\n", style="dim")
+        text.append(
+            f"  {step['name']} ({printable(step['finish_reason'])}, {tokens}, {step['latency_s']:.2f} s)\n", style="dim"
+        )
         text.append(f"    {printable(step['reply'])}\n")
     return text
 
 
 def printable(text: str) -> str:
     """Return a model's text without characters that could drive the terminal."""
-    return "".join(character if character.isprintable() or character == "\n" else "�" for character in text)
+    return "".join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> str:
+    if character.isprintable() or character == "\n":
+        return character
+    return " " if character == "\t" or unicodedata.category(character) == "Zs" else "�"
 
 
 def _affect_line(row: dict[str, Any]) -> str:
@@ -63,7 +72,8 @@ def _affect_line(row: dict[str, Any]) -> str:
 
     emotions = ", ".join(row["emotions"] or ["–"])
     confidence = "–" if row["confidence"] is None else f"{row['confidence']:.2f}"
-    return f"{printable(emotions)}   valence {number(row['valence'])}  arousal {number(row['arousal'])}  confidence {confidence}"
+    numbers = f"valence {number(row['valence'])}  arousal {number(row['arousal'])}  confidence {confidence}"
+    return f"{printable(emotions)}   {numbers}"
 
 
 def _footer(out: Path, record: dict[str, Any], available: int, count: int, rejects: bool) -> str:
@@ -71,7 +81,8 @@ def _footer(out: Path, record: dict[str, Any], available: int, count: int, rejec
     what = "rejects" if rejects else "captions"
     return (
         f"{min(count, available)} of {available} {what} shown; the run: {counts['accepted']} captions, "
-        f"{counts['rejected']} rejects, prompt {prompt['name']} {prompt['version']}, model {engine['model']}\n"
+        f"{counts['rejected']} rejects, prompt {prompt['name']} {prompt['version']}, "
+        f"model {printable(engine['model'])}\n"
         f"load it: datasets.load_from_disk({str(out / 'dataset')!r})\n"
         f"next: vaemo-annotate push {out} --repo USER/NAME --dry-run"
     )

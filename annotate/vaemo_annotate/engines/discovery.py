@@ -113,7 +113,8 @@ async def _trial(
         return reply.text
     wanted = " and ".join(sorted(prompt.inputs)) or "text"
     raise ServerError(
-        f"{transport.endpoint.url} refuses a trial request of {wanted} to {model!r} (HTTP {reply.status}: {reply.text}); "
+        f"{transport.endpoint.url} refuses a trial request of {wanted} to {model!r} "
+        f"(HTTP {reply.status}: {reply.text}); "
         "serve a model that takes these inputs and structured output, or choose another prompt"
     )
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+from tenacity.stop import stop_base
 
-from vaemo_annotate.concurrency import ConcurrencyLimit
+from vaemo_annotate.concurrency import ConcurrencyLimit, Slot
 from vaemo_annotate.engines.base import RequestFailed
 from vaemo_annotate.engines.recovery import Gate, ServerDied, ServerKeeper
 from vaemo_annotate.engines.request import ChatRequest, Dialect
@@ -55,7 +56,7 @@ class EndpointBackend:
     async def _with_retries(self, body: bytes, alone: bool) -> Reply:
         try:
             async for attempt in AsyncRetrying(
-                retry=retry_if_exception_type(TransientFailure), wait=_wait, stop=_stop, reraise=True
+                retry=retry_if_exception_type(TransientFailure), wait=_wait, stop=_Patience(), reraise=True
             ):
                 with attempt:
                     return await self._once(body, attempt.retry_state.attempt_number, alone)
@@ -64,22 +65,27 @@ class EndpointBackend:
         raise AssertionError("AsyncRetrying ended without a result")
 
     async def _once(self, body: bytes, tries: int, alone: bool) -> Reply:
-        if not alone:
-            await self.gate.admit()
-        async with self._limit.slot() as slot:
-            generation = self.gate.generation
-            try:
-                reply = await self._transport.chat(body, tries)
-            except TransientFailure as failure:
-                if failure.kind == "rate_limited":
-                    slot.throttled(failure.retry_after_s)
-                else:
-                    slot.failed()
-                death = await self.gate.died(generation, failure.detail) if failure.kind in _DEADLY else None
-                if death:
-                    raise death from failure
-                raise
-            slot.succeeded(reply.completion_tokens)
+        while True:
+            if not alone:
+                await self.gate.admit()
+            async with self._limit.slot() as slot:
+                if alone or self.gate.is_open:  # it may have closed while this request waited for its slot
+                    return await self._send(body, tries, slot)
+
+    async def _send(self, body: bytes, tries: int, slot: Slot) -> Reply:
+        generation = self.gate.generation
+        try:
+            reply = await self._transport.chat(body, tries)
+        except TransientFailure as failure:
+            if (failure.kind == "rate_limited" or failure.retry_after_s) and _is_worth_waiting(failure):
+                slot.throttled(failure.retry_after_s)
+            else:
+                slot.failed()
+            death = await self.gate.died(generation, failure.detail) if failure.kind in _DEADLY else None
+            if death:
+                raise death from failure
+            raise
+        slot.succeeded(reply.completion_tokens)
         self.gate.replied()
         return reply
 
@@ -100,7 +106,7 @@ class EndpointKeeper:
         """Wait until the server answers again."""
         try:
             async with asyncio.timeout(self._patience_s):
-                while not await self.is_alive():
+                while not await self.is_alive():  # noqa: ASYNC110 (the server tells nobody when it is back)
                     await asyncio.sleep(min(2.0, self._patience_s / 20))
         except TimeoutError:
             return False
@@ -114,11 +120,25 @@ def _wait(state: RetryCallState) -> float:
     return max(asked or 0.0, _BACKOFF(state))
 
 
-def _stop(state: RetryCallState) -> bool:
-    failure = state.outcome.exception() if state.outcome else None
-    if isinstance(failure, TransientFailure) and failure.kind == "rate_limited":
-        return (state.seconds_since_start or 0.0) > MAX_THROTTLED_S
-    return state.attempt_number >= MAX_TRIES
+class _Patience(stop_base):
+    """When one request is given up: after MAX_TRIES failures, of which 429s are none, or MAX_THROTTLED_S of 429s."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        failure = retry_state.outcome.exception() if retry_state.outcome else None
+        if isinstance(failure, TransientFailure) and not _is_worth_waiting(failure):
+            return True
+        if isinstance(failure, TransientFailure) and failure.kind == "rate_limited":
+            return (retry_state.seconds_since_start or 0.0) > MAX_THROTTLED_S
+        self._failures += 1
+        return self._failures >= MAX_TRIES
+
+
+def _is_worth_waiting(failure: TransientFailure) -> bool:
+    """Return whether Retry-After asks for a wait that a run can make; a daily quota asks for hours."""
+    return (failure.retry_after_s or 0.0) <= MAX_THROTTLED_S
 
 
 def _poison_reply(death: ServerDied) -> Reply:

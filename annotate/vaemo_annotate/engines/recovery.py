@@ -54,6 +54,11 @@ class Gate:
         self._calm.set()
         self._alone = asyncio.Lock()
 
+    @property
+    def is_open(self) -> bool:
+        """Return whether a request may be sent now."""
+        return self._calm.is_set() and not self.gone
+
     async def admit(self) -> None:
         """Wait until the server is well and no suspect is being asked. Raises RequestFailed once it is gone."""
         await self._calm.wait()

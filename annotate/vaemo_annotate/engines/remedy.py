@@ -13,7 +13,6 @@ As the decision depends on committed replies only, a killed run takes it up agai
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -34,7 +33,7 @@ _REASSURANCE = (
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The last reply is an answer: the parsed value."""
+    """One of the replies is an answer: the parsed value."""
 
     value: Any
 
@@ -57,14 +56,17 @@ def next_move(request: ChatRequest, schema: Schema | None, replies: Sequence[Rep
     """Decide what follows from the replies to a request and to its remedies so far."""
     if not replies:
         return Ask(request)
-    last = read_reply(replies[-1], schema)
-    if not isinstance(last, Fault):
-        return Answered(last)
-    faults = [fault for reply in replies[:-1] if isinstance(fault := read_reply(reply, schema), Fault)]
-    already_tried = Counter(_remedy_of(fault) for fault in faults)
-    if last.kind in ("refused_media", "poison") or already_tried[_remedy_of(last)] or len(replies) >= MAX_ATTEMPTS:
+    faults: list[Fault] = []
+    for reply in replies:
+        read = read_reply(reply, schema)
+        if not isinstance(read, Fault):
+            return Answered(read)
+        faults.append(read)
+    last = faults[-1]
+    already_tried = {_remedy_of(fault) for fault in faults[:-1]}
+    if last.kind in ("refused_media", "poison") or _remedy_of(last) in already_tried or len(replies) >= MAX_ATTEMPTS:
         return GiveUp(last)
-    for fault, reply in zip([*faults, last], replies, strict=True):
+    for fault, reply in zip(faults, replies, strict=True):
         request = _apply(request, fault, reply, len(replies))
     return Ask(request)
 
@@ -82,7 +84,7 @@ def _apply(request: ChatRequest, fault: Fault, reply: Reply, attempt: int) -> Ch
         case "truncated":
             return replace(request, max_tokens=request.max_tokens * 2)
         case "draw again":
-            warmer = min(request.temperature + _WARMER_BY, 1.0)
+            warmer = max(request.temperature, min(request.temperature + _WARMER_BY, 1.0))
             seed = None if request.seed is None else (request.seed + attempt * _SEED_STEP) % 2**31
             return replace(request, seed=seed, temperature=warmer)
         case "refusal":
@@ -96,4 +98,4 @@ def _apply(request: ChatRequest, fault: Fault, reply: Reply, attempt: int) -> Ch
 
 
 def _turns(reply: Reply, message: str) -> list[tuple[str, str]]:
-    return [("assistant", reply.text[:_QUOTED_CHARS]), ("user", message)]
+    return [("assistant", reply.text[:_QUOTED_CHARS] or "…"), ("user", message)]

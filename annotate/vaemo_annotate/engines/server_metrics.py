@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 
 from vaemo_annotate.concurrency import AutoConcurrency, ConcurrencyLimit
 from vaemo_annotate.engines.transport import ChatTransport, TransientFailure
@@ -25,12 +26,12 @@ class ServerMetrics:
         """Nothing is read yet."""
         self._transport = transport
         self._limit = limit
-        self._first: dict[str, float] = {}
         self._last: dict[str, float] = {}
+        self._grown: dict[str, float] = {}
 
     async def poll(self) -> None:
         """Read until cancelled; a server without /metrics is asked once."""
-        while await self.read():
+        while await self.read():  # noqa: ASYNC110 (the server tells nobody of a change)
             await asyncio.sleep(_POLL_SECONDS)
 
     async def read(self) -> bool:
@@ -38,13 +39,13 @@ class ServerMetrics:
         try:
             status, payload = await self._transport.get("/metrics", timeout_s=5.0)
         except TransientFailure:
-            return bool(self._first)
+            return bool(self._last)
         values = parse_metrics(payload.decode("utf-8", "replace")) if status == 200 else {}
         if "vllm:num_requests_running" not in values:
             return False
+        self._add_growth(values)
         self._last = values
-        self._first = self._first or values
-        if isinstance(self._limit, AutoConcurrency) and hasattr(self._limit, "observe_server"):
+        if isinstance(self._limit, AutoConcurrency):
             self._limit.observe_server(
                 values["vllm:num_requests_running"],
                 values.get("vllm:num_requests_waiting", 0.0),
@@ -52,12 +53,19 @@ class ServerMetrics:
             )
         return True
 
+    def _add_growth(self, values: Mapping[str, float]) -> None:
+        """Add what the counters grew by since the last reading; a restarted server counts from zero."""
+        for name in values.keys() & _COUNTERS:
+            before = self._last.get(name, 0.0) if self._last else values[name]
+            growth = values[name] - before
+            self._grown[name] = self._grown.get(name, 0.0) + (growth if growth >= 0 else values[name])
+
     def cache_counts(self) -> dict[str, int]:
         """Return how much the caches' counters grew since the first reading; empty without /metrics."""
         return {
-            name.removeprefix("vllm:").removesuffix("_total"): int(self._last[name] - self._first.get(name, 0.0))
+            name.removeprefix("vllm:").removesuffix("_total"): int(self._grown[name])
             for name in _COUNTERS
-            if name in self._last
+            if name in self._grown
         }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +30,7 @@ class TransientFailure(Exception):  # noqa: N818 (what a retry can mend)
         self.retry_after_s = retry_after_s
 
 
-class Refused(ServerError):
+class Refused(ServerError):  # noqa: N818 (it reads as what the server did)
     """The server will never answer this client: wrong key, unknown model or path."""
 
 
@@ -48,6 +47,7 @@ class Endpoint:
     @classmethod
     def parse(cls, url: str, key: str | None) -> Endpoint:
         """Read a URL with or without the trailing /v1. Raises ServerError."""
+        key = (key or "").strip() or None
         base = url.strip().rstrip("/").removesuffix("/chat/completions").removesuffix("/v1")
         if not base.startswith(("http://", "https://")) or "@" in base:
             raise ServerError(
@@ -58,8 +58,8 @@ class Endpoint:
 
 
 def _without_userinfo(url: str) -> str:
-    scheme, _, rest = url.rpartition("://")
-    return f"{scheme}://***@{rest.rpartition('@')[2]}" if "@" in rest else url
+    scheme = f"{url.partition('://')[0]}://" if "://" in url else ""
+    return f"{scheme}***@{url.rpartition('@')[2]}" if "@" in url else url
 
 
 class ChatTransport:
@@ -100,13 +100,15 @@ class ChatTransport:
         try:
             async with self.session.post(f"{self.endpoint.url}/v1/chat/completions", data=body) as response:
                 payload = await response.read()
+        except aiohttp.ConnectionTimeoutError as error:
+            raise TransientFailure("connection", f"no connection to {self.endpoint.url} in time") from error
         except TimeoutError as error:
-            raise TransientFailure("timeout", f"no reply within {self._timeout_s:.0f} s") from error
+            raise TransientFailure("timeout", f"no reply within {self._timeout_s:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise TransientFailure("connection", f"{type(error).__name__}: {error}") from error
         latency_s = time.perf_counter() - began
         if response.status == 200:
-            return _read_completion(payload, latency_s, tries)
+            return self._read_completion(payload, latency_s, tries)
         return self._read_error(response, payload, latency_s, tries)
 
     async def get(self, path: str, timeout_s: float = 10.0) -> tuple[int, bytes]:
@@ -121,7 +123,7 @@ class ChatTransport:
             raise TransientFailure("connection", f"{type(error).__name__}: {error}") from error
 
     def _read_error(self, response: aiohttp.ClientResponse, payload: bytes, latency_s: float, tries: int) -> Reply:
-        status, message = response.status, self.without_key(_error_message(payload))
+        status, message = response.status, _shorten(self.without_key(_error_message(payload)))
         if status in _REJECTING:
             return Reply(status, message, "error", None, None, None, latency_s, tries, _now())
         if status in _THROTTLING:
@@ -130,35 +132,44 @@ class ChatTransport:
         if status in (401, 403):
             raise Refused(f"{self.endpoint.url} refuses the key (HTTP {status}: {message}); set VAEMO_API_KEY")
         if status in (404, 405):
-            raise Refused(f"{self.endpoint.url} has no such model or path (HTTP {status}: {message})")
+            raise Refused(
+                f"{self.endpoint.url} has no such model or path (HTTP {status}: {message}); "
+                "correct --endpoint or --model"
+            )
         raise TransientFailure("server_error", f"HTTP {status}: {message}")
 
     def without_key(self, text: str) -> str:
         """Return text of a server without the API key that it may echo."""
         return text.replace(self.endpoint.key, "***") if self.endpoint.key else text
 
+    def _read_completion(self, payload: bytes, latency_s: float, tries: int) -> Reply:
+        try:
+            answer = orjson.loads(payload)
+            choice = answer["choices"][0]
+            message = choice["message"]
+            refusal = message.get("refusal")
+            usage = answer.get("usage") or {}
+            text = refusal or message.get("content") or ""
+            if not isinstance(text, str):
+                raise TypeError(f"the content is a {type(text).__name__}")
+            return Reply(
+                status=200,
+                text=text,
+                finish_reason="content_filter" if refusal else str(choice.get("finish_reason") or "stop"),
+                prompt_tokens=_count(usage.get("prompt_tokens")),
+                cached_tokens=_count((usage.get("prompt_tokens_details") or {}).get("cached_tokens")),
+                completion_tokens=_count(usage.get("completion_tokens")),
+                latency_s=latency_s,
+                tries=tries,
+                created_at=_now(),
+            )
+        except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError) as error:
+            shown = self.without_key(payload.decode("utf-8", "replace"))[:80]
+            raise TransientFailure("server_error", f"HTTP 200 without a completion: {shown!r}") from error
 
-def _read_completion(payload: bytes, latency_s: float, tries: int) -> Reply:
-    try:
-        answer = orjson.loads(payload)
-        choice = answer["choices"][0]
-        message = choice["message"]
-        refusal = message.get("refusal")
-        usage = answer.get("usage") or {}
-        return Reply(
-            status=200,
-            text=refusal or message.get("content") or "",
-            finish_reason="content_filter" if refusal else str(choice.get("finish_reason") or "stop"),
-            prompt_tokens=usage.get("prompt_tokens"),
-            cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
-            completion_tokens=usage.get("completion_tokens"),
-            latency_s=latency_s,
-            tries=tries,
-            created_at=_now(),
-        )
-    except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError) as error:
-        shown = payload[:80].decode("utf-8", "replace")
-        raise TransientFailure("server_error", f"HTTP 200 without a completion: {shown!r}") from error
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _error_message(payload: bytes) -> str:
@@ -169,6 +180,10 @@ def _error_message(payload: bytes) -> str:
         text = str(error.get("message", error) if isinstance(error, dict) else error)
     except (orjson.JSONDecodeError, AttributeError):
         pass
+    return text
+
+
+def _shorten(text: str) -> str:
     flat = " ".join(text.split())
     return flat if len(flat) <= _MESSAGE_CHARS else f"{flat[:_MESSAGE_CHARS]}…"
 
@@ -202,5 +217,4 @@ async def answers(transport: ChatTransport) -> bool:
             return True
         if status >= 500:
             return False
-    await asyncio.sleep(0)
     return True
