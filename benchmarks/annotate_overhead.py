@@ -4,8 +4,8 @@
         [--requests N] [--rounds N] [--clips FOLDER] [--saturate-python PATH] [--json OUT]
 
 --small, --large (the default, about a minute): step requests a second of one client process on core 0, the
-    server on core 1, 64 requests in flight, a mean of 2 kB or 150 kB of base64 media a request. The clients take
-    turns for --rounds rounds, as the machine may be shared; the table gives medians.
+    server on core 1, 64 requests in flight where not said, a mean of 2 kB or 150 kB of base64 media a request.
+    The clients take turns for --rounds rounds, as the machine may be shared; the table gives medians.
 --decode: clips a second on two cores with real decoding, and what a clip costs at each stage.
 --memory: resident memory after 10,000 and after 100,000 clips, and while the dataset is built (some minutes).
 
@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -45,11 +46,14 @@ from benchmarks.annotate_workload import (
     write_manifest,
 )
 from benchmarks.fast_server import running_server
+from vaemo_annotate.concurrency import AutoConcurrency, ConcurrencyLimit, FixedConcurrency
 from vaemo_annotate.engines.chat import media_parts
 from vaemo_annotate.engines.request import ChatRequest
 from vaemo_clips.manifest import Manifest
 
 IN_FLIGHT = 64
+FEW_IN_FLIGHT = 16
+"""Where saturate starts by itself; its HTTP client slows down with the number of connections."""
 SIZES = {"small": 2.0, "large": 150.0}
 """Mean kilobytes of media a request; picture and sound are 3/4 of it each, as one step of three sends both."""
 _PACKAGES = ("aiohttp", "orjson", "openai", "tenacity", "jsonschema", "av", "pillow", "pyarrow", "datasets")
@@ -112,36 +116,48 @@ def compare_clients(
     clips = max(requests // 3, 1)
     manifest = write_manifest(folder / f"{size}.parquet", clips)
     decoder = CannedDecoder(0.75 * kilobytes)
-    bodies = asyncio.run(_step_bodies(decoder, manifest))
     body_file = folder / f"{size}.json"
     body_file.write_bytes(asyncio.run(_step_bodies(CannedDecoder(kilobytes), manifest))[0])
     with running_server(1) as url:
-        clients: dict[str, Callable[[], Measured]] = {
-            "aiohttp, ready-made bytes, no ledger": lambda: asyncio.run(_bare_aiohttp(url, bodies, 2 * requests)),
-            "openai client, no ledger": lambda: asyncio.run(_bare_openai(url, bodies, requests // 2)),
-        }
-        if saturate_python:
-            python = saturate_python
-            clients["saturate 0.2.0, one request a row, no ledger"] = lambda: _saturate(
-                python, url, body_file, requests
-            )
-        clients["ours, concurrency 64"] = lambda: annotate_in(folder, url, manifest, decoder)
-        clients["ours, concurrency auto"] = lambda: annotate_in(folder, url, manifest, decoder, auto_concurrency=True)
+        clients = _clients(folder, url, manifest, decoder, requests)
+        for in_flight in (IN_FLIGHT, FEW_IN_FLIGHT) if saturate_python else ():
+            name = f"saturate 0.2.0, one request a row, no ledger, {in_flight} in flight"
+            clients[name] = partial(_saturate, str(saturate_python), url, body_file, requests, in_flight)
         results: dict[str, list[Measured]] = {name: [] for name in clients}
         for _ in range(rounds):
             for name, run in clients.items():
                 results[name].append(run())
     print(f"Step requests a second on one core, {kilobytes:.0f} kB of media a request, medians of {rounds} rounds:\n")
+    return _print_table(results, saturate_python is not None)
+
+
+def _print_table(results: dict[str, list[Measured]], has_saturate: bool) -> dict[str, dict[str, float]]:
     print("| client | requests/s | per second of CPU time | requests a run |\n| --- | ---: | ---: | ---: |")
     table = {}
     for name, runs in results.items():
-        rate, cpu_rate = (
-            statistics.median(values) for values in zip(*((r.rate, r.cpu_rate) for r in runs), strict=True)
-        )
+        rate = statistics.median(run.rate for run in runs)
+        cpu_rate = statistics.median(run.cpu_rate for run in runs)
         table[name] = {"requests_per_s": rate, "requests_per_cpu_s": cpu_rate}
         print(f"| {name} | {rate:,.0f} | {cpu_rate:,.0f} | {runs[0].requests:,} |")
-    print("" if saturate_python else "| saturate 0.2.0 | not measured (--saturate-python) | | |\n")
+    print("" if has_saturate else "| saturate 0.2.0 | not measured (--saturate-python) | | |\n")
     return table
+
+
+def _clients(
+    folder: Path, url: str, manifest: Manifest, decoder: CannedDecoder, requests: int
+) -> dict[str, Callable[[], Measured]]:
+    """The clients that run in this process, by the name of their row."""
+    bodies = asyncio.run(_step_bodies(decoder, manifest))
+    limits: dict[str, Callable[[], ConcurrencyLimit]] = {"auto": AutoConcurrency}
+    limits |= {str(number): partial(FixedConcurrency, number) for number in (IN_FLIGHT, FEW_IN_FLIGHT)}
+    return {
+        "aiohttp, ready-made bytes, no ledger": lambda: asyncio.run(_bare_aiohttp(url, bodies, 2 * requests)),
+        "openai client, no ledger": lambda: asyncio.run(_bare_openai(url, bodies, requests // 2)),
+        **{
+            f"ours, concurrency {shown}": partial(_ours, folder, url, manifest, decoder, limit)
+            for shown, limit in limits.items()
+        },
+    }
 
 
 async def _step_bodies(decoder: CannedDecoder, manifest: Manifest) -> list[bytes]:
@@ -199,9 +215,15 @@ async def _bare_openai(url: str, bodies: list[bytes], requests: int) -> Measured
         return await _in_flight(requests, ask)
 
 
-def _saturate(python: Path, url: str, body_file: Path, requests: int) -> Measured:
-    settings = {"url": url, "body": str(body_file), "requests": requests, "in_flight": IN_FLIGHT, "cpu": 0}
-    command = [str(python), str(_SATURATE), json.dumps(settings)]
+def _ours(
+    folder: Path, url: str, manifest: Manifest, decoder: CannedDecoder, limit: Callable[[], ConcurrencyLimit]
+) -> Measured:
+    return annotate_in(folder, url, manifest, decoder, limit())
+
+
+def _saturate(python: str, url: str, body_file: Path, requests: int, in_flight: int) -> Measured:
+    settings = {"url": url, "body": str(body_file), "requests": requests, "in_flight": in_flight, "cpu": 0}
+    command = [python, str(_SATURATE), json.dumps(settings)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     taken = json.loads(done.stdout.splitlines()[-1])
     return Measured(requests, taken["seconds"], taken["cpu_seconds"])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from vaemo_annotate.concurrency import AutoConcurrency, ConcurrencyLimit, FixedConcurrency
+from vaemo_annotate.concurrency import ConcurrencyLimit, FixedConcurrency
 from vaemo_annotate.engines.base import ModelIdentity, Outcome
 from vaemo_annotate.engines.chat import ChatEngine
 from vaemo_annotate.engines.endpoint import EndpointBackend, EndpointKeeper
@@ -136,12 +136,9 @@ async def annotate(
     return measured
 
 
-def annotate_in(
-    folder: Path, url: str, manifest: Manifest, decoder: MediaDecoder, auto_concurrency: bool = False
-) -> Measured:
+def annotate_in(folder: Path, url: str, manifest: Manifest, decoder: MediaDecoder, limit: ConcurrencyLimit) -> Measured:
     """`annotate` with a fresh ledger in `folder`."""
     ledger_path = folder / f"ledger-{time.monotonic_ns()}.sqlite"
-    limit = AutoConcurrency() if auto_concurrency else FixedConcurrency(64)
     return asyncio.run(annotate(url, manifest, ledger_path, decoder, limit))
 
 
