@@ -62,7 +62,8 @@ def _advice(sound: bool, url: str | None) -> str:
 def _machine() -> Iterator[Finding]:
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     free_gb = shutil.disk_usage(Path.cwd()).free / 1e9
-    detail = f"Python {platform.python_version()}, {os.cpu_count()} cores, {memory_gb:.0f} GB memory, {free_gb:.0f} GB disk free"
+    detail = f"Python {platform.python_version()}, {os.cpu_count()} cores, {memory_gb:.0f} GB memory, "
+    detail += f"{free_gb:.0f} GB disk free"
     yield Finding("ok" if free_gb > 1 else "broken", "machine", detail + ("" if free_gb > 1 else "; free some disk"))
 
 

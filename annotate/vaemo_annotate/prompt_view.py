@@ -11,7 +11,7 @@ from rich.text import Text
 
 from vaemo_annotate.engines.chat import step_media, template_values
 from vaemo_annotate.json_schema import sample_value, unbounded_fields
-from vaemo_annotate.media import AudioFacts, EncodedMedia, MediaFacts, VideoFacts, encode_clip
+from vaemo_annotate.media import AudioFacts, EncodedMedia, VideoFacts, encode_clip
 from vaemo_annotate.prompt import Prompt, Step, load_prompt, sample_variables
 from vaemo_annotate.template import render
 from vaemo_clips.clip import Clip

@@ -35,7 +35,8 @@ def summary_lines(summary: RunSummary) -> Iterator[str]:
     rejects = ", ".join(f"{reason} {count}" for reason, count in counts.rejects.most_common()) or "none"
     yield (
         f"{counts.accepted:,} captions + {counts.rejected:,} rejects = {counts.done:,} "
-        f"in {summary.folder}; rejects: {rejects}; {counts.replies:,} replies asked for now, the others were in the ledger"
+        f"in {summary.folder}; rejects: {rejects}; "
+        f"{counts.replies:,} replies asked for now, the others were in the ledger"
     )
     if summary.record["pilot"]:
         yield from pilot_lines(summary)

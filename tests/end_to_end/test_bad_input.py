@@ -221,7 +221,7 @@ def test_an_option_that_makes_no_sense(workspace: Workspace, option: str, value:
 
 
 def test_a_vllm_python_that_cannot_run_vllm(workspace: Workspace) -> None:
-    arguments = [
+    arguments: list[str | Path] = [
         "run",
         "--prompt",
         PROMPTS / "cot_v2.yaml",
@@ -242,8 +242,9 @@ def test_a_server_that_refuses_the_key(workspace: Workspace, tmp_path: Path) -> 
 
 
 def test_commands_on_folders_without_a_run(tmp_path: Path) -> None:
-    for arguments in (["show", tmp_path], ["merge", tmp_path], ["push", tmp_path, "--repo", "user/name", "--dry-run"]):
-        assert str(tmp_path) in refused(*arguments)
+    assert str(tmp_path) in refused("show", tmp_path)
+    assert str(tmp_path) in refused("merge", tmp_path)
+    assert str(tmp_path) in refused("push", tmp_path, "--repo", "user/name", "--dry-run")
 
 
 def test_paths_with_spaces_unicode_and_hashes_are_captioned(

@@ -91,8 +91,10 @@ def test_the_pilots_page_opens_in_a_browser_and_its_videos_play(
         pytest.skip("no chromium on PATH; apt-get install chromium")
     workspace.run(server.url, pilot=3)
     page = workspace.folder / "out" / "pilot" / "index.html"
-    probe = "<script>addEventListener('load',()=>{document.title='ready '+[...document.querySelectorAll('video')]"
-    probe += ".filter(v=>v.readyState>=1&&v.videoWidth>0).length+' images '+[...document.images].filter(i=>i.naturalWidth>0).length})</script>"
+    probe = "<script>addEventListener('load', () => {const v = [...document.querySelectorAll('video')];"
+    probe += "const shown = v.filter(x => x.readyState >= 1 && x.videoWidth > 0).length;"
+    probe += "const images = [...document.images].filter(x => x.naturalWidth > 0).length;"
+    probe += "document.title = `ready ${shown} images ${images}`})</script>"
     tested = page.with_name("tested.html")
     tested.write_text(page.read_text().replace("</body>", f"{probe}</body>"))
     flags = [

@@ -27,7 +27,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-_WORDS = (
+_WORDS = (  # noqa: SIM905 (readable as it is)
     "brows lowered raised eyes narrow wide gaze down lip corners pulled pressed jaw open head tilted still voice "
     "soft loud pitch falling rising slow fast pauses breath steady trembling shoulders turns speaks while mouth "
     "opens inner outer slightly briefly then again near end start middle calm even tense clear creaky"

@@ -90,7 +90,7 @@ def main(out: Path) -> None:
     rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [4, 6, 6]}
     config = Qwen2_5OmniThinkerConfig(
         # vLLM's CPU attention needs a head size of 32 or more
-        text_config=dict(
+        text_config=dict(  # noqa: C408
             vocab_size=768,
             hidden_size=128,
             intermediate_size=256,
@@ -104,7 +104,7 @@ def main(out: Path) -> None:
             eos_token_id=ids["<|im_end|>"],
             pad_token_id=ids["<|endoftext|>"],
         ),
-        audio_config=dict(
+        audio_config=dict(  # noqa: C408
             num_mel_bins=128,
             encoder_layers=1,
             encoder_attention_heads=2,
@@ -114,7 +114,7 @@ def main(out: Path) -> None:
             n_window=100,
             max_source_positions=1500,
         ),
-        vision_config=dict(
+        vision_config=dict(  # noqa: C408
             depth=2,
             hidden_size=32,
             intermediate_size=64,

@@ -1,4 +1,4 @@
-"""Let `import torchvision` work beside a CPU-only torch; installed as `sitecustomize.py` of the test server's environment.
+"""Let `import torchvision` work beside a CPU-only torch: the `sitecustomize.py` of the test server's environment.
 
 The torchvision wheel on the package index is built against CUDA. Its compiled operators cannot load beside a CPU
 build of torch, and `import torchvision` then fails while registering fake kernels for two operators that do not
