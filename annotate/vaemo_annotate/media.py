@@ -165,7 +165,7 @@ def decoding_pool(workers: int) -> Iterator[Any]:
 
     context = get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    pool = ProcessPool(max_workers=workers, context=context)
+    pool: Any = ProcessPool(max_workers=workers, context=context)
     try:
         yield pool
     finally:
