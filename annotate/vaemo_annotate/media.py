@@ -95,11 +95,12 @@ class ClipSource:
         self.clip = clip
         self._decoder = decoder
         self._ledger = ledger
+        self._memo_key = decoder.memo_key(clip)
         self._decoding: asyncio.Task[EncodedMedia] | None = None
 
     async def facts(self) -> MediaFacts:
         """Return the media's facts, from the ledger where the same bytes were decoded before."""
-        noted = self._ledger.media_facts(self._decoder.memo_key(self.clip))
+        noted = self._ledger.media_facts(self._memo_key)
         return MediaFacts.from_dict(noted) if noted else (await self.media()).facts
 
     async def media(self) -> EncodedMedia:
@@ -110,7 +111,7 @@ class ClipSource:
 
     async def _decode(self) -> EncodedMedia:
         media = await self._decoder.decode(self.clip)
-        self._ledger.note_media_facts(self._decoder.memo_key(self.clip), asdict(media.facts))
+        self._ledger.note_media_facts(self._memo_key, asdict(media.facts))
         return media
 
 

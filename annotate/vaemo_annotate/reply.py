@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
@@ -50,7 +50,7 @@ class Reply:
 
     def to_json(self) -> bytes:
         """Serialise for the ledger."""
-        return orjson.dumps(asdict(self))
+        return orjson.dumps(self)
 
     @classmethod
     def from_json(cls, data: bytes) -> Reply:
@@ -169,7 +169,7 @@ def _refusal_or_loop(text: str) -> Fault | None:
 def _loop_unit(text: str) -> str | None:
     """Return what a text ends in ten or more times over, for 60 or more characters, so that "......" is no loop."""
     text = text.rstrip()
-    for length in range(1, _LOOP_UNIT_CHARS + 1):
+    for length in range(1, min(_LOOP_UNIT_CHARS, len(text) // _LOOP_TIMES) + 1):
         unit = text[-length:]
         if text.endswith(unit * max(_LOOP_TIMES, -(-_LOOP_CHARS // length))):
             return unit

@@ -7,7 +7,7 @@ ChatBackend, which turns a request into a Reply.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 from vaemo_annotate.engines.request import ChatRequest
@@ -95,7 +95,5 @@ class RequestFailed(Exception):  # noqa: N818 (it is an event of a run, not a fa
 
 
 def outcome_record(outcome: Outcome) -> dict[str, Any]:
-    """Return an outcome as plain values for the ledger."""
-    record = asdict(outcome)
-    record["steps"] = [asdict(step) for step in outcome.steps]
-    return record
+    """Return an outcome by field for the ledger, which serialises its steps."""
+    return {part.name: getattr(outcome, part.name) for part in fields(outcome)}
