@@ -35,11 +35,12 @@ $(TINY_OMNI)/model.safetensors: .venv-vllm/.ready tests/support/tiny_omni.py
 	$(VLLM_ENV) $(VLLM_BIN)/python tests/support/tiny_omni.py $(TINY_OMNI)
 
 demo: setup setup-vllm ## index, caption and show six clips that the project makes itself (a random model: gibberish)
+	@echo "The demo's model is tiny and random: its captions are gibberish; the machinery is real."
 	$(BIN)/python -m vaemo_clips.demo_clips demo/clips
 	$(BIN)/vaemo-annotate index demo/clips --out demo/clips.parquet
 	$(VLLM_ENV) $(BIN)/vaemo-annotate run --prompt prompts/cot_v2.yaml --clips demo/clips.parquet --out demo/captions \
 	  --engine vllm --vllm-python $(VLLM_BIN)/python --model $(TINY_OMNI) --vllm-args "$(VLLM_ARGS)" --max-reject-rate 1
-	$(BIN)/vaemo-annotate show demo/captions
+	$(BIN)/vaemo-annotate show demo/captions -n 1
 
 test: setup setup-vllm ## all tests, those against the real vLLM server included
 	$(BIN)/python -m pytest

@@ -136,7 +136,8 @@ class PooledDecoder:
         """
         depends_on = [
             clip.sha256, clip.start_s, clip.end_s, clip.has_video, clip.has_audio,
-            self._settings.model_dump(), sorted(self._inputs), self._version, _stat_if_changed(self._root / clip.path, clip),
+            self._settings.model_dump(), sorted(self._inputs), self._version,
+            _stat_if_changed(self._root / clip.path, clip),
         ]  # fmt: skip
         return hashlib.sha256(orjson.dumps(depends_on, option=orjson.OPT_SORT_KEYS)).digest()
 

@@ -95,7 +95,7 @@ def describe(counts: RunCounts, in_flight: str) -> str:
     """Return the state of a run in one line."""
     clips_rate, tokens_rate = counts.rates()
     parts = [
-        f"{counts.done:,}/{counts.total:,} ({counts.done / max(counts.total, 1):.0%})",
+        f"{counts.done:,}/{counts.total:,} ({100 * counts.done // max(counts.total, 1)}%)",
         f"{clips_rate:.1f} clips/s",
         f"{tokens_rate:,.0f} tokens/s",
         "cached –" if counts.cached_share is None else f"cached {counts.cached_share:.0%}",
@@ -171,9 +171,11 @@ class Display:
                         self.announce(line)
 
     def _log(self, line: str) -> None:
-        if self._log_path and self._log_path.parent.is_dir():
-            with self._log_path.open("a", encoding="utf-8") as file:
-                file.write(f"{datetime.now().isoformat(timespec='seconds')}  {line}\n")
+        if self._log_path is None:
+            return
+        # A log that cannot be written must not end a run, nor hide why it ends.
+        with suppress(OSError), self._log_path.open("a", encoding="utf-8") as file:
+            file.write(f"{datetime.now().isoformat(timespec='seconds')}  {line}\n")
 
 
 def _bar(counts: RunCounts, line: str) -> Table:

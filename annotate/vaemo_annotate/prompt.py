@@ -34,7 +34,7 @@ assert set(_OUTPUT_TYPES) == set(DESCRIPTION_SCHEMA.names)
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class MediaSettings(_Settings):

@@ -100,13 +100,17 @@ async def ask_all(world: World, clips: int, limit: int, lines: list[str] | None 
         return list(await asyncio.gather(*(ask(number) for number in range(clips))))
 
 
-@pytest.mark.parametrize(("clips", "limit"), [(1, 1), (8, 8), (40, 8), (40, 1), (40, 40)])
+@pytest.mark.parametrize(("clips", "limit"), [(8, 8), (40, 8), (40, 1), (40, 40)])
 async def test_the_poison_is_named_and_the_others_get_their_answers(clips: int, limit: int) -> None:
     poison = clips // 2
     world = World({str(poison)})
     ends = await ask_all(world, clips, limit)
     assert ends == ["poison" if number == poison else "stop" for number in range(clips)]
     assert world.restarts == 2, "one after the death, one after the proof"
+
+
+async def test_nobody_is_called_a_poison_before_the_server_has_answered_anything() -> None:
+    assert await ask_all(World({"0"}), 1, 1) == ["server_died"]
 
 
 async def test_several_poisons_are_named_one_by_one() -> None:
@@ -138,7 +142,7 @@ async def test_requests_that_waited_for_their_turn_at_a_death_are_no_suspects_an
     assert max(times_asked.count(str(number)) for number in range(4, 100)) == 1
     assert world.restarts == 2
     assert sum("the server died" in line for line in lines) == 2
-    assert lines[0].endswith("bringing it back, 1 requests were in flight")
+    assert lines[0].endswith("bringing it back")
 
 
 async def test_a_server_that_died_by_itself_is_brought_back_once_and_nobody_is_rejected() -> None:
@@ -161,8 +165,7 @@ async def test_nobody_is_sent_to_a_server_that_is_being_brought_back() -> None:
 async def test_a_server_that_dies_of_everything_is_gone_and_the_run_ends() -> None:
     world = World({"everything"})
     ends = await ask_all(world, 50, 8)
-    assert set(ends) <= {"server_gone", "poison"}
-    assert ends.count("poison") <= MAX_DEATHS_WITHOUT_A_REPLY - 1
+    assert set(ends) <= {"server_gone", "server_died"}
     assert world.restarts == MAX_DEATHS_WITHOUT_A_REPLY
     assert len(world.asked) < 20, "the rest were told at once"
 
@@ -266,6 +269,7 @@ async def test_the_gate_is_closed_while_suspects_are_asked_and_opens_after_the_l
 
 async def test_a_second_death_is_the_proof_and_a_failure_of_another_kind_is_none() -> None:
     gate = gate_of(Keeper())
+    gate.replied()
 
     async def dies() -> Reply:
         raise ServerDied(gate.generation, "again")

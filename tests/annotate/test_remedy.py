@@ -138,7 +138,12 @@ def test_each_remedy_is_tried_once_and_then_the_clip_is_rejected_with_its_type(k
 @pytest.mark.parametrize(("fault", "kind"), [(REFUSED, "refused_media"), (POISON, "poison")])
 def test_what_no_remedy_can_mend_is_given_up_at_once(fault: Reply, kind: str) -> None:
     assert kind_given_up(fault) == kind
-    assert kind_given_up(TRUNCATED, fault) == kind
+
+
+def test_a_remedy_that_the_server_refuses_leaves_the_fault_that_it_was_for() -> None:
+    """A cap twice as high can exceed the model's context; the clip is no less truncated for it."""
+    assert kind_given_up(TRUNCATED, REFUSED) == "truncated"
+    assert kind_given_up(TRUNCATED, POISON) == "poison"
 
 
 @pytest.mark.parametrize(("first", "second"), [(NOT_JSON, SCHEMA_FAULT), (EMPTY, LOOP), (LOOP, BLANKS)])

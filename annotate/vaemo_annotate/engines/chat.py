@@ -56,7 +56,10 @@ class ChatEngine:
         seed: int | None,
         on_reply: Callable[[Reply], None] = lambda reply: None,
     ) -> None:
-        """Caption with `prompt`; sample k is drawn with `seed + k` where there is a seed. `on_reply` sees each new reply."""
+        """Caption with `prompt`; where there is a seed, sample k is drawn with `seed + k`.
+
+        `on_reply` sees each new reply.
+        """
         self._prompt = prompt
         self._backend = backend
         self._ledger = ledger

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -125,6 +126,7 @@ async def _ask(transport: ChatTransport, body: bytes, model: str) -> Reply:
             return await transport.chat(body, tries)
         except TransientFailure as failure:
             last = failure
+            await asyncio.sleep(min(failure.retry_after_s or 0.5, 30.0))
     raise ServerError(
         f"{transport.endpoint.url} did not answer a trial request to {model!r} ({last}); look at the server's log"
     ) from last

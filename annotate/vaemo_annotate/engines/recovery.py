@@ -50,6 +50,7 @@ class Gate:
         self._announce = announce
         self._suspects = 0
         self._deaths_without_a_reply = 0
+        self._ever_replied = False
         self._calm = asyncio.Event()
         self._calm.set()
         self._alone = asyncio.Lock()
@@ -68,6 +69,7 @@ class Gate:
     def replied(self) -> None:
         """Note that the server answered a request."""
         self._deaths_without_a_reply = 0
+        self._ever_replied = True
 
     async def died(self, generation: int, detail: str) -> ServerDied | None:
         """Return the death that ended a request sent in `generation`, or None if the server lives on."""
@@ -76,7 +78,11 @@ class Gate:
         return ServerDied(generation, detail)
 
     async def interrogate(self, death: ServerDied, ask_again: Callable[[], Awaitable[Reply]]) -> Reply | None:
-        """Ask a suspect again, alone; return its reply, or None where it killed the server again."""
+        """Ask a suspect again, alone; return its reply, or None where it killed the server again.
+
+        A server that has not answered anything in this run may be dying of everything: then nobody is
+        called a poison for good, and RequestFailed is raised.
+        """
         self._suspects += 1
         self._calm.clear()
         try:
@@ -86,6 +92,9 @@ class Gate:
                     return await ask_again()
                 except ServerDied as second_death:
                     await self._ensure_back(second_death)
+                    if not self._ever_replied:
+                        detail = f"the server died twice and has answered nothing yet ({second_death.detail})"
+                        raise RequestFailed("server_died", detail) from second_death
                     return None
         finally:
             self._suspects -= 1
@@ -96,9 +105,7 @@ class Gate:
         if self.gone is None and death.generation == self.generation:
             self.generation += 1
             self._deaths_without_a_reply += 1
-            self._announce(
-                f"the server died ({death.detail}); bringing it back, {self._suspects} requests were in flight"
-            )
+            self._announce(f"the server died ({death.detail}); bringing it back")
             if self._deaths_without_a_reply > MAX_DEATHS_WITHOUT_A_REPLY:
                 self.gone = f"the server died {self._deaths_without_a_reply} times without a reply in between"
             elif not await self._keeper.bring_back():

@@ -63,6 +63,8 @@ def next_move(request: ChatRequest, schema: Schema | None, replies: Sequence[Rep
             return Answered(read)
         faults.append(read)
     last = faults[-1]
+    if last.kind == "refused_media" and faults[:-1]:
+        return GiveUp(faults[-2])  # the server took the clip before; it is the remedy (a higher cap) that it refuses
     already_tried = {_remedy_of(fault) for fault in faults[:-1]}
     if last.kind in ("refused_media", "poison") or _remedy_of(last) in already_tried or len(replies) >= MAX_ATTEMPTS:
         return GiveUp(last)

@@ -70,8 +70,9 @@ class ServerMetrics:
 
 
 def parse_metrics(text: str) -> dict[str, float]:
-    """Read Prometheus text; values of several engines under one name are added up."""
+    """Read Prometheus text; of several engines under one name, counts are added up and shares are the highest."""
     values: dict[str, float] = {}
     for name, value in _LINE.findall(text):
-        values[name] = values.get(name, 0.0) + float(value)
+        before = values.get(name, 0.0)
+        values[name] = max(before, float(value)) if name.endswith("_perc") else before + float(value)
     return values
