@@ -22,6 +22,21 @@ app = typer.Typer(
 )
 
 MANIFEST = Path("manifests/clips.parquet")
+ANNOTATE_MODULES = frozenset(
+    {
+        "PIL",
+        "aiohttp",
+        "datasets",
+        "ffmpeg",
+        "huggingface_hub",
+        "imageio_ffmpeg",
+        "jinja2",
+        "jsonschema",
+        "orjson",
+        "tenacity",
+    }
+)
+"""What the extra `annotate` brings; a base install has none of them."""
 
 
 @app.command()
@@ -174,11 +189,17 @@ def push(
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one line on stderr and exit code 2."""
-    from vaemo_clips.errors import UserError
+    """Run the command line; a user's mistake or a missing extra is one line on stderr and exit code 2."""
+    from vaemo_clips.errors import MissingExtraError, UserError
 
     try:
         app()
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        if module not in ANNOTATE_MODULES:
+            raise
+        typer.echo(f"error: {MissingExtraError(module, 'annotate')}", err=True)
         sys.exit(2)

@@ -62,21 +62,8 @@ def run_record(
         "vaemo_version": version("vaemo"),
         "complete": True,
         "pilot": settings.pilot is not None,
-        "prompt": {
-            "name": prompt.name,
-            "version": prompt.version,
-            "sha256": prompt.sha256,
-            "description": prompt.description,
-            "path": str(settings.prompt),
-            "text": settings.prompt.read_text(encoding="utf-8"),
-        },
-        "engine": {
-            "name": server.identity.engine,
-            "model": server.identity.model,
-            "model_revision": server.identity.model_revision,
-            "server_version": server.identity.server_version,
-            "media_dialect": server.dialect,
-        },
+        "prompt": _prompt_record(prompt, settings),
+        "engine": _engine_record(server),
         "manifest": {"path": str(settings.clips), "root": str(manifest.root), "clips": manifest.num_clips},
         "settings": {**_public(settings), "seed": seed},
         "counts": {
@@ -93,12 +80,37 @@ def run_record(
         "started_at": started_at.isoformat(),
         "finished_at": finished_at.isoformat(),
         "seconds": round((finished_at - started_at).total_seconds(), 3),
-        "machine": {
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "cpus": os.cpu_count(),
-            "packages": {name: version(name) for name in _PACKAGES},
-        },
+        "machine": _machine_record(),
+    }
+
+
+def _prompt_record(prompt: Prompt, settings: RunSettings) -> dict[str, Any]:
+    return {
+        "name": prompt.name,
+        "version": prompt.version,
+        "sha256": prompt.sha256,
+        "description": prompt.description,
+        "path": str(settings.prompt),
+        "text": settings.prompt.read_text(encoding="utf-8"),
+    }
+
+
+def _engine_record(server: OpenServer) -> dict[str, Any]:
+    return {
+        "name": server.identity.engine,
+        "model": server.identity.model,
+        "model_revision": server.identity.model_revision,
+        "server_version": server.identity.server_version,
+        "media_dialect": server.dialect,
+    }
+
+
+def _machine_record() -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "packages": {name: version(name) for name in _PACKAGES},
     }
 
 

@@ -33,9 +33,11 @@ from tests.support.run_folder import (
     verdict_row,
     write_run_folder,
 )
-from vaemo_annotate import hub as hub_module
-from vaemo_annotate.card import COLUMN_MEANINGS, EXTRA_MEANING, code, inline, portable_name, size_category
-from vaemo_annotate.hub import PushResult, push, without_folders
+from vaemo_annotate import publication
+from vaemo_annotate.card import COLUMN_MEANINGS, EXTRA_MEANING, code, inline, size_category
+from vaemo_annotate.hub import PushResult, push
+from vaemo_annotate.publication import without_folders
+from vaemo_annotate.published_run import portable_name
 from vaemo_clips.caption import reject_schema
 from vaemo_clips.errors import RunFolderError, ServerError, UserError
 
@@ -158,8 +160,8 @@ def test_a_push_is_one_commit_of_the_files_it_reports(hub: HubServer, tmp_path: 
 def test_fewer_shards_remove_the_stale_ones_and_nothing_else(
     hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub_module, "SHARD_BYTES", 1)
-    monkeypatch.setattr(hub_module, "_BATCH_ROWS", 2)
+    monkeypatch.setattr(publication, "SHARD_BYTES", 1)
+    monkeypatch.setattr(publication, "_BATCH_ROWS", 2)
     pushed(small_run(tmp_path / "large", num_accepted=5))
     many = [f"data/accepted-0000{index}-of-00003.parquet" for index in range(3)]
     assert [path for path in sorted(hub.repos[REPO].files) if "accepted" in path] == many
@@ -247,7 +249,7 @@ def test_dropped_captions_stay_behind_and_fixed_ones_replace(hub: HubServer, tmp
 def test_a_batch_that_is_wholly_dropped_leaves_no_empty_row_group(
     hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub_module, "_BATCH_ROWS", 1)
+    monkeypatch.setattr(publication, "_BATCH_ROWS", 1)
     pushed(small_run(tmp_path, verdicts=[verdict_row("clip_000", "drop")]))
     content = hub.repos[REPO].files["data/accepted-00000-of-00001.parquet"].content
     metadata = pq.ParquetFile(pa.BufferReader(content)).metadata

@@ -280,3 +280,21 @@ def test_a_reply_that_holds_a_template_is_inserted_as_text(
     done = workspace.run(server.url, prompt=tmp_path / "prompt.yaml")
     assert done.returncode == 0, done.stderr
     assert len(workspace.dataset()) == 1
+
+
+@pytest.mark.parametrize(("module", "command"), [("aiohttp", "run"), ("datasets", "show"), ("huggingface_hub", "push")])
+def test_a_missing_extra_is_told_with_the_line_that_installs_it(tmp_path: Path, module: str, command: str) -> None:
+    import sys
+
+    from tests.support.workspace import call
+
+    arguments = {
+        "run": ["--prompt", str(PROMPTS / "cot_v2.yaml")],
+        "show": [str(tmp_path)],
+        "push": [str(tmp_path), "--repo", "user/name"],
+    }[command]
+    (tmp_path / "run.json").write_text("{}")
+    code = f"import sys; sys.modules[{module!r}] = None; from vaemo_annotate.cli import main; main()"
+    done = call([sys.executable, "-c", code, command, *arguments])
+    assert done.returncode == 2, done.stderr
+    assert f"{module} is not installed; it comes with: pip install 'vaemo[annotate]'" in done.stderr
