@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -36,13 +37,19 @@ class EndpointBackend:
         limit: ConcurrencyLimit,
         keeper: ServerKeeper,
         announce: Callable[[str], None] = lambda line: None,
+        restart_when_hung: bool = False,
     ) -> None:
-        """Requests go through `transport`, at most `limit` at once; `keeper` brings a dead server back."""
+        """Requests go through `transport`, at most `limit` at once; `keeper` brings a dead server back.
+
+        `restart_when_hung`: a server that answers nobody for a whole time-out counts as dead, which makes
+        sense where the keeper can restart it.
+        """
         self.gate = Gate(keeper, announce)
         self._transport = transport
         self._model = model
         self._dialect: Dialect = dialect
         self._limit = limit
+        self._restart_when_hung = restart_when_hung
 
     async def complete(self, request: ChatRequest) -> Reply:
         """Answer one request (ChatBackend). Raises RequestFailed, or Refused where no request can succeed."""
@@ -73,7 +80,7 @@ class EndpointBackend:
                     return await self._send(body, tries, slot)
 
     async def _send(self, body: bytes, tries: int, slot: Slot) -> Reply:
-        generation = self.gate.generation
+        generation, sent_at = self.gate.generation, time.monotonic()
         try:
             reply = await self._transport.chat(body, tries)
         except TransientFailure as failure:
@@ -82,6 +89,8 @@ class EndpointBackend:
             else:
                 slot.failed()
             death = await self.gate.died(generation, failure.detail) if failure.kind in _DEADLY else None
+            if failure.kind == "timeout" and self._restart_when_hung:
+                death = self.gate.hung(generation, sent_at, failure.detail)
             if death:
                 raise death from failure
             raise

@@ -70,7 +70,9 @@ async def open_server(
         served = await find_model(transport, model)
         dialect = await choose_dialect(transport, served, prompt, announce)
         limit = AutoConcurrency() if settings.concurrency == "auto" else FixedConcurrency(settings.concurrency)
-        backend = EndpointBackend(transport, served.model, dialect, limit, keeper, announce)
+        backend = EndpointBackend(
+            transport, served.model, dialect, limit, keeper, announce, restart_when_hung=name == "vllm"
+        )
         identity = ModelIdentity(name, served.model, revision, served.vllm_version)
         metrics = ServerMetrics(transport, limit)
         async with _polled(metrics):

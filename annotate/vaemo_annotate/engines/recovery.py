@@ -9,6 +9,7 @@ halving the suspects would cost log2(n) restarts, and a restart takes minutes wh
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -50,7 +51,7 @@ class Gate:
         self._announce = announce
         self._suspects = 0
         self._deaths_without_a_reply = 0
-        self._ever_replied = False
+        self._last_reply_at: float | None = None
         self._calm = asyncio.Event()
         self._calm.set()
         self._alone = asyncio.Lock()
@@ -69,13 +70,19 @@ class Gate:
     def replied(self) -> None:
         """Note that the server answered a request."""
         self._deaths_without_a_reply = 0
-        self._ever_replied = True
+        self._last_reply_at = time.monotonic()
 
     async def died(self, generation: int, detail: str) -> ServerDied | None:
         """Return the death that ended a request sent in `generation`, or None if the server lives on."""
         if generation == self.generation and await self._keeper.is_alive():
             return None
         return ServerDied(generation, detail)
+
+    def hung(self, generation: int, sent_at: float, detail: str) -> ServerDied | None:
+        """Return a death where nobody was answered since a request was sent that has now timed out."""
+        if self._last_reply_at is not None and self._last_reply_at >= sent_at:
+            return None
+        return ServerDied(generation, f"it hangs: {detail}")
 
     async def interrogate(self, death: ServerDied, ask_again: Callable[[], Awaitable[Reply]]) -> Reply | None:
         """Ask a suspect again, alone; return its reply, or None where it killed the server again.
@@ -92,7 +99,7 @@ class Gate:
                     return await ask_again()
                 except ServerDied as second_death:
                     await self._ensure_back(second_death)
-                    if not self._ever_replied:
+                    if self._last_reply_at is None:
                         detail = f"the server died twice and has answered nothing yet ({second_death.detail})"
                         raise RequestFailed("server_died", detail) from second_death
                     return None
