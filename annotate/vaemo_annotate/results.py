@@ -64,7 +64,7 @@ def run_record(
         "pilot": settings.pilot is not None,
         "prompt": _prompt_record(prompt, settings),
         "engine": _engine_record(server),
-        "manifest": {"path": str(settings.clips), "root": str(manifest.root), "clips": manifest.num_clips},
+        "manifest": {"path": str(settings.clips.resolve()), "root": str(manifest.root), "clips": manifest.num_clips},
         "settings": {**_public(settings), "seed": seed},
         "counts": {
             "clips": counts.total // settings.samples,

@@ -118,3 +118,16 @@ def test_limit_takes_the_first_clips_and_samples_are_told_apart(
     assert [row["sample_index"] for row in rows] == [0, 1, 2, 0, 1, 2]
     assert [row["seed"] for row in rows] == [10, 11, 12, 10, 11, 12]
     assert len({row["affect_description"] for row in rows}) == 6
+
+
+def test_a_shard_without_clips_is_a_complete_run_of_nothing(workspace: Workspace, server: FakeServerProcess) -> None:
+    from vaemo_annotate.selection import in_shard
+    from vaemo_annotate.settings import Shard
+    from vaemo_clips.manifest import Manifest
+
+    ids = list(Manifest.open(workspace.manifest).clip_ids())
+    empty = next(i for i in range(1, 200) if not any(in_shard(name, Shard(index=i, count=199)) for name in ids))
+    done = workspace.run(server.url, shard=f"{empty}/199")
+    assert done.returncode == 0, done.stderr
+    folder = f"out/shard-{empty}-of-199"
+    assert len(workspace.dataset(folder)) == len(workspace.dataset(folder, "rejects")) == 0

@@ -177,11 +177,17 @@ def local_model_revision(model: str, revision: str | None = None) -> str | None:
 
 def _split(arguments: str) -> list[str]:
     try:
-        return shlex.split(arguments)
+        words = shlex.split(arguments)
     except ValueError as error:
         raise ServerError(
             f"--vllm-args {arguments!r} cannot be split into arguments ({error}); check its quotes"
         ) from error
+    if any(word.partition("=")[0] == "--api-key" for word in words):
+        raise ServerError(
+            "--vllm-args must not hold --api-key: vLLM writes its arguments to its log, and the managed server has "
+            "a key of its own; leave it out"
+        )
+    return words
 
 
 def _free_port() -> int:
