@@ -88,7 +88,7 @@ def run(
 ) -> None:
     """Caption every clip of a manifest with a prompt. Interrupt it at will: the same command resumes.
 
-    The API key, where the server wants one, is read from VAEMO_API_KEY or OPENAI_API_KEY.
+    The API key, where the server wants one, is read from VAEMO_API_KEY (for api.openai.com also OPENAI_API_KEY).
     """
     from vaemo_annotate.run import run as run_job
     from vaemo_annotate.run_command import read_settings

@@ -113,7 +113,11 @@ def _gpu() -> Iterator[Finding]:
         yield Finding("absent", "GPU", "no nvidia-smi; use --endpoint with a server on another machine")
         return
     query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
-    done = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
+    except subprocess.TimeoutExpired:
+        yield Finding("broken", "GPU", "nvidia-smi does not answer; mend the driver")
+        return
     if done.returncode:
         yield Finding(
             "broken", "GPU", f"nvidia-smi fails ({done.stderr.strip() or done.stdout.strip()}); mend the driver"
@@ -121,6 +125,9 @@ def _gpu() -> Iterator[Finding]:
         return
     for line in done.stdout.strip().splitlines():
         name, _, memory_mib = line.rpartition(",")
+        if not memory_mib.strip().isdigit():
+            yield Finding("ok", "GPU", f"{name}, memory shared with the machine")
+            continue
         memory_gb = float(memory_mib) * 1024**2 / 1e9
         fitting = next((model for least, model in _MODELS_BY_MEMORY if memory_gb >= least), "none of the omni models")
         yield Finding("ok", "GPU", f"{name}, {memory_gb:.0f} GB: fits {fitting}")

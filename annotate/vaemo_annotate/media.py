@@ -100,8 +100,12 @@ class ClipSource:
 
     async def facts(self) -> MediaFacts:
         """Return the media's facts, from the ledger where the same bytes were decoded before."""
+        return self.noted_facts() or (await self.media()).facts
+
+    def noted_facts(self) -> MediaFacts | None:
+        """Return the facts that the ledger holds."""
         noted = self._ledger.media_facts(self._memo_key)
-        return MediaFacts.from_dict(noted) if noted else (await self.media()).facts
+        return MediaFacts.from_dict(noted) if noted else None
 
     async def media(self) -> EncodedMedia:
         """Return the media, decoding them once. Raises MediaError."""
@@ -157,6 +161,9 @@ class PooledDecoder:
         except DecodeTimeout as error:
             detail = f"{clip.path}: not decoded within {self._timeout_s:.0f} s; transcode the file"
             raise MediaError("decoder_timeout", detail) from error
+        except (OSError, MemoryError, ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:
+            detail = f"{clip.path}: {type(error).__name__}: {error}; transcode the file"
+            raise MediaError("decoder_failed", detail) from error
         return media
 
 

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vaemo_annotate.dataset import import_datasets, load_rows, save_dataset
-from vaemo_annotate.run_folder import RunFolder, replace_folder
+from vaemo_annotate.run_folder import RunFolder, replace_folder, snapshot_manifest
 from vaemo_clips.errors import RunFolderError
 from vaemo_clips.manifest import Manifest
 
 _SHARD_FOLDER = re.compile(r"shard-(\d+)-of-(\d+)")
 _SAME = (("prompt", "sha256"), ("engine", "model"), ("engine", "model_revision"), ("settings", "seed"),
-         ("settings", "samples"), ("settings", "limit"), ("manifest", "clips"))  # fmt: skip
+         ("settings", "samples"), ("settings", "limit"), ("manifest", "sha256"))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ def merge_runs(outs: list[Path], out: Path | None) -> Merged:
     target = RunFolder(out or _common_parent(shards))
     with target.locked():
         target.record.unlink(missing_ok=True)
-        manifest = Manifest.open(Path(records[0]["manifest"]["path"]))
+        root = Path(records[0]["manifest"]["root"])
+        manifest = snapshot_manifest(Manifest.open(shards[0].manifest, root=root), target.manifest)
         accepted = _join([shard.dataset for shard in shards], target.dataset, manifest)
         rejected = _join([shard.rejects for shard in shards], target.rejects, manifest)
         record = _merged_record(records, accepted, rejected)
@@ -74,7 +75,13 @@ def _check_fit(shards: list[RunFolder], records: list[dict[str, Any]]) -> None:
                 f"{first} and {second} are shards of different runs: {section}.{key} is {one} and {other}; "
                 "run them again with the same settings"
             )
-    count = parts[0]["count"]
+    counts = sorted({part["count"] for part in parts})
+    if len(counts) > 1:
+        shown = ", ".join(f"of {count}" for count in counts)
+        raise RunFolderError(
+            f"{shards[0].path.parent} holds shards of different counts ({shown}); give the folders that belong together"
+        )
+    count = counts[0]
     there = Counter(part["index"] for part in parts if part["count"] == count)
     wrong = [str(i) for i in range(1, count + 1) if there[i] != 1]
     if wrong or len(parts) != count:

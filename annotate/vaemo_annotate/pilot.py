@@ -128,7 +128,7 @@ def _strip(path: Path, clip: Any) -> list[str]:
 
 def _preview(path: Path, clip: Any, previews: Path) -> dict[str, str] | None:
     """Transcode the clip to something every browser plays; return its place and kind."""
-    target = previews / f"{clip.clip_id}.{'mp4' if clip.has_video else 'm4a'}"
+    target = previews / f"{clip.clip_id}-{clip.sha256[:8]}.{'mp4' if clip.has_video else 'm4a'}"
     if not target.exists():
         try:
             cut(path, target, clip.begin_s, clip.duration_s, short_side_px=_PREVIEW_SHORT_SIDE_PX)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from vaemo_annotate.engines.chat import step_media, template_values
 from vaemo_annotate.json_schema import sample_value, unbounded_fields
 from vaemo_annotate.media import AudioFacts, EncodedMedia, VideoFacts, encode_clip
 from vaemo_annotate.prompt import Prompt, Step, load_prompt, sample_variables
+from vaemo_annotate.run import check_supported
 from vaemo_annotate.template import render
 from vaemo_clips.clip import Clip
 from vaemo_clips.errors import ManifestError, MediaError
@@ -23,6 +25,7 @@ from vaemo_clips.manifest import Manifest
 def show_prompt(path: Path, clip_path: Path | None) -> None:
     """Print what a prompt sends. Raises PromptError, or ManifestError for a clip that cannot be used."""
     prompt = load_prompt(path)
+    check_supported(prompt, path)
     console = Console(soft_wrap=True)
     console.print(
         Text(f"{prompt.name} {prompt.version}  sha256 {prompt.sha256[:12]}\n{prompt.description}", style="bold")
@@ -89,8 +92,6 @@ def single_clip(path: Path) -> Clip:
     """Index one file by itself. Raises ManifestError with the reason of its reject."""
     with tempfile.TemporaryDirectory(prefix="vaemo-clip-") as name:
         table = Path(name) / "clip.jsonl"
-        import json
-
         table.write_text(json.dumps({"path": path.name}) + "\n", encoding="utf-8")
         out = Path(name) / "clips.parquet"
         summary = index(table, out, root=path.resolve().parent, workers=1)

@@ -20,9 +20,10 @@ from vaemo_annotate.prompt import Prompt
 from vaemo_annotate.run_folder import RunFolder
 from vaemo_annotate.settings import RunSettings
 from vaemo_clips.errors import VaemoError
+from vaemo_clips.file_facts import sha256_of
 from vaemo_clips.manifest import Manifest
 
-_SECRET_FLAG = re.compile(r"(api.?key|secret|password|-token)$", re.IGNORECASE)
+_SECRET_FLAG = re.compile(r"(api.?key|secret|password|[-_]token)$", re.IGNORECASE)
 _PACKAGES = ("vaemo", "av", "pyarrow", "datasets", "aiohttp", "pillow", "numpy")
 
 
@@ -50,6 +51,7 @@ def write_results(
 def run_record(
     settings: RunSettings,
     prompt: Prompt,
+    prompt_text: str,
     manifest: Manifest,
     server: OpenServer,
     counts: RunCounts,
@@ -62,9 +64,9 @@ def run_record(
         "vaemo_version": version("vaemo"),
         "complete": True,
         "pilot": settings.pilot is not None,
-        "prompt": _prompt_record(prompt, settings),
+        "prompt": _prompt_record(prompt, settings, prompt_text),
         "engine": _engine_record(server),
-        "manifest": {"path": str(settings.clips.resolve()), "root": str(manifest.root), "clips": manifest.num_clips},
+        "manifest": _manifest_record(settings, manifest),
         "settings": {**_public(settings), "seed": seed},
         "counts": {
             "clips": counts.total // settings.samples,
@@ -84,14 +86,23 @@ def run_record(
     }
 
 
-def _prompt_record(prompt: Prompt, settings: RunSettings) -> dict[str, Any]:
+def _prompt_record(prompt: Prompt, settings: RunSettings, text: str) -> dict[str, Any]:
     return {
         "name": prompt.name,
         "version": prompt.version,
         "sha256": prompt.sha256,
         "description": prompt.description,
         "path": str(settings.prompt),
-        "text": settings.prompt.read_text(encoding="utf-8"),
+        "text": text,
+    }
+
+
+def _manifest_record(settings: RunSettings, manifest: Manifest) -> dict[str, Any]:
+    return {
+        "path": str(settings.clips.resolve()),
+        "sha256": sha256_of(manifest.path),
+        "root": str(manifest.root),
+        "clips": manifest.num_clips,
     }
 
 

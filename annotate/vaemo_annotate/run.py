@@ -21,7 +21,7 @@ from vaemo_annotate.pilot import Estimate, estimate, write_page
 from vaemo_annotate.progress import Display, RunCounts
 from vaemo_annotate.prompt import Prompt, load_prompt
 from vaemo_annotate.results import run_record, write_results
-from vaemo_annotate.run_folder import RunFolder
+from vaemo_annotate.run_folder import RunFolder, snapshot_manifest
 from vaemo_annotate.selection import Row, count_selected, select_clips
 from vaemo_annotate.settings import RunSettings
 from vaemo_clips.clip import Clip
@@ -92,11 +92,13 @@ def run(settings: RunSettings, display: Display | None = None) -> RunSummary:
     """Caption the clips of a manifest as `settings` say. Raises UserError; Ctrl-C leaves a ledger to resume from."""
     prompt = load_prompt(settings.prompt)
     check_supported(prompt, settings.prompt)
-    manifest = Manifest.open(settings.clips)
+    prompt_text = settings.prompt.read_text(encoding="utf-8")
+    listed = Manifest.open(settings.clips)
     folder = RunFolder(settings.folder)
     with folder.locked():
+        manifest = snapshot_manifest(listed, folder.manifest)
         shown = display or Display(log_path=folder.log)
-        return asyncio.run(_run(settings, prompt, manifest, folder, shown))
+        return asyncio.run(_run(settings, prompt, prompt_text, manifest, folder, shown))
 
 
 def check_supported(prompt: Prompt, path: Path) -> None:
@@ -107,7 +109,7 @@ def check_supported(prompt: Prompt, path: Path) -> None:
 
 
 async def _run(
-    settings: RunSettings, prompt: Prompt, manifest: Manifest, folder: RunFolder, display: Display
+    settings: RunSettings, prompt: Prompt, prompt_text: str, manifest: Manifest, folder: RunFolder, display: Display
 ) -> RunSummary:
     started_at = datetime.now(UTC)
     seed = prompt.sampling.seed if settings.seed is None else settings.seed
@@ -122,8 +124,16 @@ async def _run(
         pool = stack.enter_context(decoding_pool(workers))
         async with open_server(settings, prompt, folder.server_log, display.announce) as server:
             counts = RunCounts(total)
+            gate = server.backend.gate
             engine = ChatEngine(
-                prompt, server.backend, ledger, server.identity, server.dialect, seed, on_reply=counts.note_reply
+                prompt,
+                server.backend,
+                ledger,
+                server.identity,
+                server.dialect,
+                seed,
+                counts.note_reply,
+                lambda: gate.gone,
             )
             decoder = PooledDecoder(manifest.root, prompt.media, prompt.inputs, pool)
             pump = ClipPump(engine, decoder, ledger, counts, settings.samples)
@@ -134,7 +144,7 @@ async def _run(
                 await pump.run(pilot or rows, lambda: server.limit.limit + 2 * workers)
         seconds = time.monotonic() - began
         assert counts.done == total, f"{counts.done} outcomes for {total} clips"
-        record = run_record(settings, prompt, manifest, server, counts, seed, started_at)
+        record = run_record(settings, prompt, prompt_text, manifest, server, counts, seed, started_at)
         target = RunFolder(folder.pilot) if settings.pilot else folder
         write_results(target, manifest, ledger, server.identity, prompt, record)
     if not settings.pilot:

@@ -26,7 +26,8 @@ def read_settings(out: Path | None, prompt: Path, **options: Any) -> RunSettings
         fault = error.errors()[0]
         option = str(fault["loc"][0]).removesuffix("_s").replace("_", "-")
         reason = fault["msg"].removeprefix("Value error, ")
-        raise UserError(f"--{option} {fault['input']}: {reason}") from error
+        shown = "" if option == "vllm-args" else f" {fault['input']}"  # arguments can hold keys
+        raise UserError(f"--{option}{shown}: {reason}") from error
 
 
 def summary_lines(summary: RunSummary) -> Iterator[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vaemo_clips.errors import RunFolderError
+from vaemo_clips.manifest import Manifest
 
 
 class RunFolder:
@@ -23,6 +24,7 @@ class RunFolder:
         self.ledger = path / "ledger.sqlite"
         self.dataset = path / "dataset"
         self.rejects = path / "rejects"
+        self.manifest = path / "clips.parquet"
         self.record = path / "run.json"
         self.log = path / "run.log"
         self.server_log = path / "server.log"
@@ -45,6 +47,11 @@ class RunFolder:
         except BlockingIOError as error:
             os.close(lock)
             raise RunFolderError(f"{self.path} is in use by another run; wait for it, or give another --out") from error
+        except OSError as error:
+            os.close(lock)
+            raise RunFolderError(
+                f"{self.path} is on a file system without locks ({error.strerror}); give an --out on a local disk"
+            ) from error
         try:
             yield
         finally:
@@ -70,6 +77,14 @@ class RunFolder:
     def write_record(self, record: dict[str, Any]) -> None:
         """Write run.json: under a temporary name, then renamed; it marks the folder as complete."""
         write_text(self.record, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+
+
+def snapshot_manifest(manifest: Manifest, target: Path) -> Manifest:
+    """Copy a manifest into a run folder and open the copy: a run must not change with an `index` beside it."""
+    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    shutil.copyfile(manifest.path, draft)
+    draft.replace(target)
+    return Manifest.open(target, root=manifest.root)
 
 
 def write_text(path: Path, text: str) -> None:

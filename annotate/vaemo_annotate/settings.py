@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 EngineName = Literal["auto", "vllm", "endpoint", "cues"]
-Concurrency = Literal["auto"] | Annotated[int, Field(ge=1, le=4096)]
+Concurrency = Literal["auto"] | int
+MAX_CONCURRENCY = 4096
+MANAGED_FLAGS = ("--api_key", "--host", "--port", "--model", "--served_model_name")
+"""What the managed server is reached by; vLLM's own log would also show a key."""
 
 
 class Shard(BaseModel):
@@ -64,7 +68,19 @@ class RunSettings(BaseModel):
     @field_validator("concurrency", mode="before")
     @classmethod
     def _read_concurrency(cls, value: object) -> object:
-        return int(value) if isinstance(value, str) and value.isdigit() else value
+        number = int(value) if isinstance(value, str) and value.isdigit() else value
+        if number != "auto" and not (isinstance(number, int) and 1 <= number <= MAX_CONCURRENCY):
+            raise ValueError(f"must be auto or a number from 1 to {MAX_CONCURRENCY}")
+        return number
+
+    @field_validator("vllm_args")
+    @classmethod
+    def _check_arguments(cls, value: str) -> str:
+        flags = {word.partition("=")[0] for word in shlex.split(value)}
+        managed = sorted(flags & {flag for name in MANAGED_FLAGS for flag in (name, name.replace("_", "-"))})
+        if managed:
+            raise ValueError(f"must not hold {managed[0]}: the run sets it itself (the model is --model); leave it out")
+        return value
 
     @property
     def folder(self) -> Path:

@@ -13,7 +13,8 @@ import pytest
 from vaemo_annotate.engines import vllm_server
 from vaemo_annotate.engines.child import Child
 from vaemo_annotate.engines.vllm_server import VllmServer, local_model_revision, vllm_version
-from vaemo_clips.errors import ServerError
+from vaemo_annotate.run_command import read_settings
+from vaemo_clips.errors import ServerError, UserError
 
 
 @pytest.fixture
@@ -35,20 +36,23 @@ def test_the_users_arguments_come_last_and_so_win(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_any_vllm")
-def test_the_servers_key_is_in_no_argument_and_a_users_key_is_refused(tmp_path: Path) -> None:
+def test_the_servers_key_is_in_no_argument(tmp_path: Path) -> None:
     server = server_with("", tmp_path)
     assert server.endpoint.key
     assert server.endpoint.key not in " ".join(server.command())
-    for arguments in ("--api-key secret", "--api-key=secret"):
-        with pytest.raises(ServerError, match=r"must not hold --api-key.* leave it out") as error:
-            server_with(arguments, tmp_path)
-        assert "secret" not in str(error.value)
 
 
-@pytest.mark.usefixtures("_any_vllm")
+@pytest.mark.parametrize("arguments", ["--api-key secret", "--api-key=secret", "--port 9", "--served_model_name=x"])
+def test_what_the_run_sets_itself_is_refused_and_no_key_is_shown(tmp_path: Path, arguments: str) -> None:
+    flag = arguments.replace("=", " ").split()[0]
+    with pytest.raises(UserError, match=rf"--vllm-args: must not hold {flag}.* leave it out") as error:
+        read_settings(out=tmp_path, prompt=tmp_path / "p.yaml", vllm_args=arguments)
+    assert "secret" not in str(error.value)
+
+
 def test_arguments_with_an_open_quote_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ServerError, match="--vllm-args .* cannot be split"):
-        server_with("--max-model-len '8192", tmp_path)
+    with pytest.raises(UserError, match=r"--vllm-args: No closing quotation"):
+        read_settings(out=tmp_path, prompt=tmp_path / "p.yaml", vllm_args="--max-model-len '8192")
 
 
 def test_a_python_without_vllm_is_told_with_the_remedy() -> None:
@@ -80,7 +84,11 @@ def test_the_revision_of_a_local_model_changes_with_its_weights(tmp_path: Path) 
     assert local_model_revision("nobody/has-this-model") is None
 
 
-GRANDCHILD = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)  # {mark}']); time.sleep(99)"
+GRANDCHILD = """
+import subprocess, sys, time
+subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)  # {mark}'])
+time.sleep(99)
+"""
 
 
 def marked(mark: str) -> list[int]:
@@ -106,11 +114,13 @@ def test_stopping_a_child_ends_its_children_too(tmp_path: Path) -> None:
 
 def test_a_parent_killed_with_sigkill_takes_its_child_with_it(tmp_path: Path) -> None:
     mark = f"mark-{time.monotonic_ns()}"
-    parent_code = (
-        "import os, sys, time; from pathlib import Path; from vaemo_annotate.engines.child import Child; "
-        f"Child([sys.executable, '-c', {GRANDCHILD.format(mark=mark)!r}], Path({str(tmp_path / 'log')!r}), dict(os.environ)); "
-        "time.sleep(99)"
-    )
+    parent_code = f"""
+import os, sys, time
+from pathlib import Path
+from vaemo_annotate.engines.child import Child
+Child([sys.executable, '-c', {GRANDCHILD.format(mark=mark)!r}], Path({str(tmp_path / "log")!r}), dict(os.environ))
+time.sleep(99)
+"""
     parent = subprocess.Popen([sys.executable, "-c", parent_code])
     await_count(mark, True)
     parent.kill()

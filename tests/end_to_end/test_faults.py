@@ -220,7 +220,7 @@ def test_the_key_is_sent_and_appears_nowhere(named: Workspace, server: FakeServe
     command = named.run_command(server.url, prompt=named.folder / "faults.yaml", max_reject_rate=1.0)
     from tests.support.workspace import call
 
-    done = call([*command, "--vllm-args", f"--api-key {key}"], environment={"VAEMO_API_KEY": key})
+    done = call([*command, "--vllm-args", f"--hf_token {key}"], environment={"VAEMO_API_KEY": key})
     assert done.returncode == 0, done.stderr
     assert key not in done.stdout + done.stderr
     for path in (named.folder / "out").rglob("*"):

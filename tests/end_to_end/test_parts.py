@@ -131,3 +131,43 @@ def test_a_shard_without_clips_is_a_complete_run_of_nothing(workspace: Workspace
     assert done.returncode == 0, done.stderr
     folder = f"out/shard-{empty}-of-199"
     assert len(workspace.dataset(folder)) == len(workspace.dataset(folder, "rejects")) == 0
+
+
+def test_merging_works_from_another_folder_and_after_the_manifest_has_gone(
+    workspace: Workspace, server: FakeServerProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for number in (1, 2):
+        assert workspace.run(server.url, "parts", shard=f"{number}/2").returncode == 0
+    workspace.manifest.unlink()
+    monkeypatch.chdir(tmp_path.parent)
+    assert "24 captions" in merged(workspace, workspace.folder / "parts")
+
+
+def test_shards_of_different_manifests_are_refused(workspace: Workspace, server: FakeServerProcess) -> None:
+    import pyarrow.parquet as pq
+
+    workspace.run(server.url, "parts", shard="1/2")
+    pq.write_table(pq.read_table(workspace.manifest).slice(1), workspace.manifest)
+    workspace.run(server.url, "parts", shard="2/2")
+    assert "manifest.sha256" in annotate("merge", workspace.folder / "parts").stderr
+
+
+def test_an_index_beside_a_run_does_not_change_the_run(workspace: Workspace, server: FakeServerProcess) -> None:
+    """Captions are joined with the clips that were captioned, whatever becomes of the manifest meanwhile."""
+    import subprocess
+    import time
+
+    import pyarrow.parquet as pq
+
+    from tests.support.workspace import clean_environment
+
+    assert workspace.run(server.url, "whole").returncode == 0
+    server.script({"kind": "slow", "seconds": 0.2, "times": -1, "match": "clip of"})
+    process = subprocess.Popen(workspace.run_command(server.url), env=clean_environment(), stderr=subprocess.DEVNULL)
+    before, deadline = server.log()["requests"], time.monotonic() + 30
+    while server.log()["requests"] < before + 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    pq.write_table(pq.read_table(workspace.manifest).slice(5), workspace.manifest)
+    assert process.wait(timeout=120) == 0
+    assert workspace.comparable() == workspace.comparable("whole")

@@ -55,10 +55,11 @@ class ChatEngine:
         dialect: Dialect,
         seed: int | None,
         on_reply: Callable[[Reply], None] = lambda reply: None,
+        gone: Callable[[], str | None] = lambda: None,
     ) -> None:
         """Caption with `prompt`; where there is a seed, sample k is drawn with `seed + k`.
 
-        `on_reply` sees each new reply.
+        `on_reply` sees each new reply; `gone` tells why no request can succeed any more.
         """
         self._prompt = prompt
         self._backend = backend
@@ -67,6 +68,7 @@ class ChatEngine:
         self._dialect: Dialect = dialect
         self._seed = seed
         self._on_reply = on_reply
+        self._gone = gone
         self._asking: dict[bytes, asyncio.Event] = {}
 
     async def caption(self, source: ClipSource, sample_index: int) -> Outcome:
@@ -74,6 +76,8 @@ class ChatEngine:
         seed = None if self._seed is None else (self._seed + sample_index) % 2**31
         answers: dict[str, _Answer] = {}
         try:
+            if (why := self._gone()) and source.noted_facts() is None:
+                return Reject("server_gone", why, is_final=False)  # not worth decoding
             facts = await source.facts()
             if not (facts.video or facts.audio or self._prompt.inputs <= {"text"}):
                 return Reject("no_usable_media", f"the prompt wants {self._inputs()}; the clip has none of it", True)

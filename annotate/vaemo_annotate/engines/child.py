@@ -43,6 +43,7 @@ class Child:
 
 def _guard(log_path: str, command: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.close(os.pidfd_open(os.getpid()))  # where Linux is older than 5.3, fail before anything is started
     with Path(log_path).open("ab") as log:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True

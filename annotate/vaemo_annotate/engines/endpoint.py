@@ -44,7 +44,7 @@ class EndpointBackend:
         `restart_when_hung`: a server that answers nobody for a whole time-out counts as dead, which makes
         sense where the keeper can restart it.
         """
-        self.gate = Gate(keeper, announce)
+        self.gate = Gate(keeper, announce, limit)
         self._transport = transport
         self._model = model
         self._dialect: Dialect = dialect

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from vaemo_annotate.concurrency import AutoConcurrency, ConcurrencyLimit, FixedConcurrency
 from vaemo_annotate.engines.base import ModelIdentity
@@ -84,9 +85,15 @@ async def open_server(
 async def _running(settings: RunSettings) -> AsyncIterator[tuple[ChatTransport, ServerKeeper, str | None, str | None]]:
     """Connect to a server that somebody else runs."""
     url = settings.endpoint or os.environ["VAEMO_ENDPOINT"]
-    key = os.environ.get("VAEMO_API_KEY") or os.environ.get("OPENAI_API_KEY")
-    async with ChatTransport(Endpoint.parse(url, key), settings.request_timeout_s) as transport:
+    async with ChatTransport(Endpoint.parse(url, _key_for(url)), settings.request_timeout_s) as transport:
         yield transport, EndpointKeeper(transport, settings.patience_s), settings.model, None
+
+
+def _key_for(url: str) -> str | None:
+    """Return VAEMO_API_KEY, or OPENAI_API_KEY where the server is OpenAI's: no other is to see that one."""
+    key = os.environ.get("VAEMO_API_KEY")
+    is_openai = urlsplit(url).scheme == "https" and urlsplit(url).hostname == "api.openai.com"
+    return key or (os.environ.get("OPENAI_API_KEY") if is_openai else None)
 
 
 @asynccontextmanager

@@ -49,15 +49,16 @@ class Endpoint:
         """Read a URL with or without the trailing /v1. Raises ServerError."""
         key = (key or "").strip() or None
         base = url.strip().rstrip("/").removesuffix("/chat/completions").removesuffix("/v1")
-        if not base.startswith(("http://", "https://")) or "@" in base:
+        if not base.startswith(("http://", "https://")) or {"@", "?", "#"} & set(base):
             raise ServerError(
-                f"endpoint {_without_userinfo(url)!r} is no plain URL: it must be like http://localhost:8000/v1; "
+                f"endpoint {_without_secrets(url)!r} is no plain URL: it must be like http://localhost:8000/v1; "
                 "a key goes into VAEMO_API_KEY"
             )
         return cls(base, key)
 
 
-def _without_userinfo(url: str) -> str:
+def _without_secrets(url: str) -> str:
+    url = url.partition("?")[0].partition("#")[0]
     scheme = f"{url.partition('://')[0]}://" if "://" in url else ""
     return f"{scheme}***@{url.rpartition('@')[2]}" if "@" in url else url
 

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 from vaemo_annotate.engines.child import Child
@@ -26,6 +27,7 @@ DEFAULT_MODEL = "Qwen/Qwen2.5-Omni-7B"
 _MEDIA_LIMITS = '{"image": 0, "video": 1, "audio": 1}'
 _STRUCTURED_OUTPUTS = '{"backend": "xgrammar", "disable_any_whitespace": true}'
 _LOG_TAIL_LINES = 400
+_SAMPLE_BYTES = 1 << 20
 
 
 class VllmServer:
@@ -44,7 +46,7 @@ class VllmServer:
         self.model = model
         self.log_path = log_path
         self._python = python
-        self._extra = _split(extra_arguments)
+        self._extra = shlex.split(extra_arguments)
         self._startup_timeout_s = startup_timeout_s
         self._announce = announce
         self._child: Child | None = None
@@ -53,8 +55,8 @@ class VllmServer:
 
     def revision(self) -> str | None:
         """Return the revision of the model that is served; known once the server has started."""
-        asked = dict(zip(self._extra, self._extra[1:], strict=False)).get("--revision")
-        return local_model_revision(self.model, asked)
+        words = [part for word in self._extra for part in word.split("=", 1)]
+        return local_model_revision(self.model, dict(pairwise(words)).get("--revision"))
 
     def command(self) -> list[str]:
         """Return the server's command; the user's own arguments come last and win."""
@@ -162,32 +164,32 @@ def default_python(given: Path | None) -> Path:
 def local_model_revision(model: str, revision: str | None = None) -> str | None:
     """Return what identifies a model's weights: the Hub commit in the cache, or a digest of a local folder."""
     folder = Path(model)
-    if (folder / "config.json").is_file():
-        digest = hashlib.sha256((folder / "config.json").read_bytes())
-        for weights in sorted(folder.glob("*.safetensors")):
-            digest.update(f"{weights.name}:{weights.stat().st_size}".encode())
-            with weights.open("rb") as file:
-                digest.update(file.read(1 << 20))
+    if folder.is_dir():
+        digest = hashlib.sha256()
+        for file in sorted(folder.iterdir()):
+            if file.suffix in (".json", ".jinja", ".txt", ".safetensors", ".bin", ".gguf"):
+                digest.update(f"{file.name}:{file.stat().st_size}".encode())
+                digest.update(_sampled_bytes(file))
         return f"local-{digest.hexdigest()[:16]}"
     from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
-    cached = try_to_load_from_cache(model, "config.json", revision=revision)
+    try:
+        cached = try_to_load_from_cache(model, "config.json", revision=revision)
+    except HFValidationError:
+        return None  # a name that the server understands and the Hub does not
     return Path(cached).parent.name if isinstance(cached, str) else None
 
 
-def _split(arguments: str) -> list[str]:
-    try:
-        words = shlex.split(arguments)
-    except ValueError as error:
-        raise ServerError(
-            f"--vllm-args {arguments!r} cannot be split into arguments ({error}); check its quotes"
-        ) from error
-    if any(word.partition("=")[0] == "--api-key" for word in words):
-        raise ServerError(
-            "--vllm-args must not hold --api-key: vLLM writes its arguments to its log, and the managed server has "
-            "a key of its own; leave it out"
-        )
-    return words
+def _sampled_bytes(path: Path) -> bytes:
+    """Return the beginning, the middle and the end of a file, a MiB each."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        parts = []
+        for offset in (0, size // 2, max(size - _SAMPLE_BYTES, 0)):
+            file.seek(offset)
+            parts.append(file.read(_SAMPLE_BYTES))
+    return b"".join(parts)
 
 
 def _free_port() -> int:
