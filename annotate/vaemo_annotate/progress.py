@@ -134,7 +134,6 @@ class Display:
         """Write to stderr unless another console is given."""
         self._console = console or Console(file=sys.stderr, soft_wrap=True)
         self._log_path = log_path
-        self._live: Live | None = None
 
     def announce(self, line: str) -> None:
         """Show a line that stays."""

@@ -31,7 +31,7 @@ from vaemo_clips.manifest import Manifest
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What a finished run did. `replies` counts those asked for now, not those found in the ledger."""
+    """What a finished run did: its counts, the content of run.json, and after a pilot what all clips would take."""
 
     folder: Path
     counts: RunCounts

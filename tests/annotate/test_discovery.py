@@ -24,8 +24,8 @@ from vaemo_annotate.prompt import Prompt, load_prompt
 from vaemo_clips.errors import ServerError
 
 COT_V2 = load_prompt(Path(__file__).resolve().parents[2] / "prompts" / "cot_v2.yaml")
-VLLM = ServedModel("fake-omni", "0.32", 8192)
-OTHER = ServedModel("fake-omni", None, None)
+VLLM = ServedModel("fake-omni", "0.32")
+OTHER = ServedModel("fake-omni", None)
 
 
 def prompt_of(*inputs: str, max_frames: int = 16) -> Prompt:
@@ -89,8 +89,8 @@ def part_types(body: dict[str, Any]) -> list[str]:
 
 async def test_the_only_model_is_found_with_its_length_and_the_servers_version() -> None:
     async with fake() as (transport, _):
-        assert await find_model(transport, None) == ServedModel("fake-omni", "0.0-fake", 8192)
-        assert await find_model(transport, "fake-omni") == ServedModel("fake-omni", "0.0-fake", 8192)
+        assert await find_model(transport, None) == ServedModel("fake-omni", "0.0-fake")
+        assert await find_model(transport, "fake-omni") == ServedModel("fake-omni", "0.0-fake")
 
 
 async def test_a_server_without_a_version_is_not_vllm() -> None:
@@ -101,7 +101,7 @@ async def test_a_server_without_a_version_is_not_vllm() -> None:
 @pytest.mark.parametrize("version", [b"<html>", b"[]", b"{}", b"3"])
 async def test_a_version_that_is_not_vllms_says_nothing(version: bytes) -> None:
     async with listing(models("m"), version=version) as transport:
-        assert await find_model(transport, None) == ServedModel("m", None, None)
+        assert await find_model(transport, None) == ServedModel("m", None)
 
 
 async def test_a_model_that_is_not_served_is_told_with_those_that_are() -> None:

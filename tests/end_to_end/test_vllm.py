@@ -111,8 +111,8 @@ def test_reason_finds_the_video_of_look_in_the_servers_caches(captioned: tuple[W
     assert record["server_caches"]["prefix_cache_hits"] > 0
 
 
-def test_media_are_decoded_once_whatever_the_number_of_steps_and_samples(captioned: tuple[Workspace, Any]) -> None:
-    """The ledger notes the media of each clip that was decoded; a second pass decodes nothing."""
+def test_the_ledger_notes_the_media_of_every_clip(captioned: tuple[Workspace, Any]) -> None:
+    """What a resumed run needs to know its keys without decoding; decodings are counted in annotate/test_chat.py."""
     workspace, _ = captioned
     with sqlite3.connect(workspace.folder / "out" / "ledger.sqlite") as ledger:
         (noted,) = ledger.execute("SELECT COUNT(*) FROM media").fetchone()

@@ -33,7 +33,6 @@ class ServedModel:
 
     model: str
     vllm_version: str | None
-    max_model_len: int | None
 
 
 async def find_model(transport: ChatTransport, model: str | None) -> ServedModel:
@@ -54,14 +53,14 @@ async def find_model(transport: ChatTransport, model: str | None) -> ServedModel
     chosen = model or next(iter(served))
     if chosen not in served:
         raise ServerError(f"model {chosen!r} is not served at {url}; it serves: {names}; pass one of them as --model")
-    return ServedModel(chosen, await _vllm_version(transport), served[chosen])
+    return ServedModel(chosen, await _vllm_version(transport))
 
 
-def _listed(status: int, payload: bytes, url: str) -> dict[str, int | None]:
+def _listed(status: int, payload: bytes, url: str) -> set[str]:
     try:
         if status != 200:
             raise ValueError(f"HTTP {status}")
-        models = {entry["id"]: entry.get("max_model_len") for entry in orjson.loads(payload)["data"]}
+        models = {str(entry["id"]) for entry in orjson.loads(payload)["data"]}
     except (ValueError, LookupError, TypeError) as error:
         raise ServerError(
             f"{url}/v1/models is no list of models ({error}); --endpoint must be an OpenAI-compatible server"
