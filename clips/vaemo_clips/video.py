@@ -1,7 +1,8 @@
-"""Pictures of a clip at wanted times, as a player would show them."""
+"""Pictures of a clip, at wanted times or one after the other, as a player would show them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ _MARGINS_WITHOUT_INDEX_S = (5.0, 30.0)
 _NEVER_SEEK = frozenset({"mpeg"})  # a program stream's stamps stay off by a picture or two after a seek
 _INDEXED = frozenset({"mov", "mp4", "matroska", "webm", "avi", "flv", "asf"})
 _BEFORE_START_S = 10.0  # far enough to reach the first key picture, whose decoding time comes earlier
+_JITTER_S = 0.008  # stamps that are off by less do not cost a picture where pictures are thinned
 _SNAP_S = 0.001  # a time this close before a picture means that picture
 
 
@@ -61,6 +63,43 @@ def decode_frames(
     return Frames([by_time[t][0] for t in times_s], [by_time[t][1] for t in times_s])
 
 
+def iterate_frames(
+    path: Path,
+    begin_s: float = 0.0,
+    end_s: float | None = None,
+    max_fps: float = 30.0,
+    *,
+    short_side_px: int | None = None,
+    long_side_px: int | None = 960,
+    threads: int = 1,
+) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """Each picture that comes in [begin_s, end_s) once, in order: its time (s), (H, W, 3) uint8 RGB.
+
+    One picture is held at a time, so a file may be of any length; `end_s` None is the end of the file.
+    Of pictures that come faster than `max_fps`, evenly spread ones are left out. Rotation and pixel
+    shape are applied; `short_side_px` and `long_side_px` bring that side down (never up), None keeps it.
+    Raises MediaError as `decode_frames` does, at the first step, and ValueError where max_fps is not above 0.
+    """
+    if not max_fps > 0:
+        raise ValueError(f"max_fps={max_fps} must be above 0")
+    with open_media(path, threads) as media:
+        if media.video is None:
+            raise MediaError("no_video", f"{path}: the file has no picture")
+        painter = _Painter(media.video, short_side_px, long_side_px)
+        pictures = _PictureReader(media, media.video).pictures(begin_s, math.inf if end_s is None else end_s)
+        for frame, shown_s in _thinned(pictures, 1 / max_fps):
+            yield shown_s, painter.paint(frame, shown_s)
+
+
+def _thinned(pictures: Iterator[tuple[VideoFrame, float]], step_s: float) -> Iterator[tuple[VideoFrame, float]]:
+    due_s = -math.inf
+    slack_s = min(step_s / 4, _JITTER_S)
+    for frame, shown_s in pictures:
+        if shown_s >= due_s - slack_s:
+            yield frame, shown_s
+            due_s = due_s + step_s if shown_s < due_s + step_s else shown_s + step_s
+
+
 class _PictureReader:
     """Walks forward through the pictures, by seeking where that skips more than it costs."""
 
@@ -92,6 +131,15 @@ class _PictureReader:
         if on_screen is None:
             raise MediaError("corrupt", f"{self._media.path}: no picture of its video stream decodes")
         return on_screen
+
+    def pictures(self, begin_s: float, end_s: float) -> Iterator[tuple[VideoFrame, float]]:
+        """The pictures that come in [begin_s, end_s), in order, each with its own time."""
+        on_screen = self.frame_at(begin_s)
+        if on_screen is not self._upcoming and begin_s - _SNAP_S <= on_screen[1] < end_s:
+            yield on_screen
+        while self._upcoming is not None and self._upcoming[1] < end_s:
+            yield self._upcoming
+            self._step()
 
     def _step(self) -> None:
         self._has_begun = True
@@ -165,23 +213,34 @@ class _PictureReader:
 class _Painter:
     """Turns decoded pictures into upright RGB of one size, each picture once."""
 
-    def __init__(self, stream: VideoStream, short_side_px: int | None) -> None:
+    def __init__(self, stream: VideoStream, short_side_px: int | None = None, long_side_px: int | None = None) -> None:
         self._stream = stream
         self._short_side_px = short_side_px
+        self._long_side_px = long_side_px
         self._size: tuple[int, int] | None = None
+        self._orientation: Orientation | None = None
         self._last: tuple[float, NDArray[np.uint8]] | None = None
 
     def paint(self, frame: VideoFrame, shown_s: float) -> NDArray[np.uint8]:
         """RGB (H, W, 3) of `frame`; scaling and colour conversion are one swscale pass."""
         if self._last is not None and self._last[0] == shown_s:
             return self._last[1]
-        if self._size is None:
-            aspect = self._stream.sample_aspect_ratio
-            self._size = scaled_size(frame.width, frame.height, aspect, self._short_side_px)
+        if self._size is None or self._orientation is None:
+            self._size = self._size_of(frame)
+            # Asked once: PyAV's side data and its frame hold one another, which would keep every picture for a while.
+            self._orientation = Orientation.of(frame)
         width, height = self._size
         interpolation = Interpolation.AREA if width < frame.width else Interpolation.BICUBIC
         options: dict[str, Any] = {"interpolation": interpolation, "threads": 1}
         rgb = frame.reformat(width, height, "rgb24", **options).to_ndarray()
-        image = Orientation.of(frame).apply(np.asarray(rgb, dtype=np.uint8))
+        image = self._orientation.apply(np.asarray(rgb, dtype=np.uint8))
         self._last = (shown_s, image)
         return image
+
+    def _size_of(self, frame: VideoFrame) -> tuple[int, int]:
+        aspect = self._stream.sample_aspect_ratio
+        sides = scaled_size(frame.width, frame.height, aspect, None)
+        wanted = [] if self._short_side_px is None else [self._short_side_px]
+        if self._long_side_px is not None and max(sides) > self._long_side_px:
+            wanted.append(round(self._long_side_px * min(sides) / max(sides)))
+        return scaled_size(frame.width, frame.height, aspect, min(wanted, default=None))

@@ -1,0 +1,1 @@
+"""Faces in a picture sequence: found, meshed, followed over time, aligned."""

@@ -1,0 +1,82 @@
+"""How far the eyes are open. The face mesh hardly moves its lids when they shut, so a network of its own looks.
+
+Ablavatski et al. (2020), Real-time Pupil Tracking from Monocular Video for Digital Puppetry, arXiv:2006.11341.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vaemo_clips.faces.geometry import head_axes, head_pose_deg
+from vaemo_clips.faces.mesh import Mesh
+from vaemo_clips.faces.network import Network
+from vaemo_clips.faces.region import Region
+
+_CORNERS = ((33, 133), (362, 263))  # of the mesh: left to right in the picture, left eye, then right eye
+_EYE_TO_REGION = 2.3
+_NUM_POINTS, _NUM_IRIS_POINTS = 71, 5
+_ENDS, _LOWER, _UPPER = (0, 8), slice(2, 7), slice(10, 15)  # of the contour; the same distances from the corners
+_FAR_EYE_DEG = 20.0  # beyond it the eye that is turned away is not looked at
+
+
+class EyeReader:
+    """The eye network."""
+
+    def __init__(self, content: bytes) -> None:
+        self._network = Network(content)
+
+    def opening(self, mesh: Mesh, is_right: bool) -> float:
+        """Mean distance of the lids over the eye's width, of the picture's left or right eye.
+
+        Looked at in the mesh's own patch, whose eyes are as large as the network wants them.
+        """
+        side = self._network.side_px
+        patch = _eye_region(mesh, is_right).patch(Image.fromarray(mesh.patch), side)
+        if is_right:  # the network knows one eye; the other is its mirror image
+            patch = np.ascontiguousarray(patch[:, ::-1])
+        shapes = ((1, 3 * _NUM_POINTS), (1, 3 * _NUM_IRIS_POINTS))
+        contour = self._network.run(patch, 1 / 255, 0, *shapes)[0].reshape(_NUM_POINTS, 3)
+        gap = float((contour[_LOWER, 1] - contour[_UPPER, 1]).mean())
+        width = float(np.linalg.norm(contour[_ENDS[1], :2] - contour[_ENDS[0], :2]))
+        return max(gap, 0.0) / max(width, 1.0)
+
+
+class EyeWatch:
+    """One face's eyes over time: one eye a picture, in turn, since two would cost twice as much."""
+
+    def __init__(self, reader: EyeReader) -> None:
+        self._reader = reader
+        self._last: list[float | None] = [None, None]
+        self._turn = 0
+
+    def measure(self, mesh: Mesh) -> float:
+        """Return the mean opening of both eyes as seen last; of the near eye where the head is turned."""
+        yaw_deg = head_pose_deg(head_axes(mesh.points_px))[0]
+        if abs(yaw_deg) > _FAR_EYE_DEG:  # a head turned to the right shows its left half
+            return self._reader.opening(mesh, is_right=yaw_deg < 0)
+        self._turn = 1 - self._turn
+        self._last[self._turn] = self._reader.opening(mesh, is_right=bool(self._turn))
+        seen = [opening for opening in self._last if opening is not None]
+        return sum(seen) / len(seen)
+
+
+def _eye_region(mesh: Mesh, is_right: bool) -> Region:
+    """The square around one eye, level with it, in pixels of the mesh's patch."""
+    start, end = (_in_patch(mesh.points_px[point, :2], mesh) for point in _CORNERS[is_right])
+    (x, y), (along_x, along_y) = (start + end) / 2, end - start
+    side = _EYE_TO_REGION * math.hypot(along_x, along_y)
+    return Region(float(x), float(y), side, math.atan2(along_y, along_x))
+
+
+def _in_patch(point_px: NDArray[np.float32], mesh: Mesh) -> NDArray[np.float32]:
+    """A point of the picture as one of the patch."""
+    region = mesh.patch_region
+    cos, sin = (part / region.side for part in region.axes)
+    x, y = point_px - np.array([region.x, region.y], np.float32)
+    scale = mesh.patch.shape[0] / region.side
+    level = np.array([cos * x + sin * y, cos * y - sin * x], np.float32)
+    return level * np.float32(scale) + np.float32(mesh.patch.shape[0] / 2)
