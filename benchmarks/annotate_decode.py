@@ -14,8 +14,9 @@ from unittest.mock import patch
 
 from benchmarks.annotate_workload import CannedDecoder, annotate, prompt_of, write_manifest
 from benchmarks.fast_server import running_server
-from vaemo_annotate.media import PooledDecoder, decoding_pool, encode_clip, encode_jpeg, encode_wav
+from vaemo_annotate.media import PooledDecoder, encode_clip, encode_jpeg, encode_wav
 from vaemo_annotate.prompt import MediaSettings
+from vaemo_annotate.workers import decoding_pool
 from vaemo_clips.audio import decode_audio
 from vaemo_clips.clip import Clip
 from vaemo_clips.demo_clips import make_demo_clips

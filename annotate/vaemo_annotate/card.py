@@ -37,8 +37,9 @@ COLUMN_MEANINGS = {
     "valence": "Unpleasant (-1) to pleasant (1), or null.",
     "arousal": "Calm (-1) to activated (1), or null.",
     "confidence": "The annotator's own confidence from 0 to 1, or null; it is not calibrated.",
-    "cues": "Measured cues; `coverage` from 0 to 1, `state` tells not measurable from a value; "
-    "empty when none were asked for.",
+    "cues": "Measured cues: `value` in `unit`, `coverage` from 0 to 1, `state` (measured, weak, not_measurable) with "
+    "its `reason`, and the distance in standard deviations from people's neutral clips (`population_sd`) and from the "
+    "speaker's other clips (`speaker_sd`); empty when none were asked for.",
     "sample_index": "Which of the samples drawn for this clip the row is, from 0.",
     "steps": "Each step of the prompt as it was answered: the reply, how it ended, its tokens, seconds and attempts.",
     "engine": "What answered: a server of a multimodal model, or measured cues put into words.",

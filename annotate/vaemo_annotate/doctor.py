@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Literal
 
@@ -21,8 +22,6 @@ from vaemo_clips.errors import UserError, VaemoError
 
 State = Literal["ok", "absent", "broken"]
 _MARKS = {"ok": "ok     ", "absent": "–      ", "broken": "BROKEN "}
-_ANNOTATE = ("aiohttp", "datasets", "ffmpeg-python", "huggingface_hub", "imageio-ffmpeg", "jinja2", "jsonschema",
-             "orjson", "pillow", "tenacity")  # fmt: skip
 _MODELS_BY_MEMORY = ((90, "Qwen3-Omni-30B-A3B"), (22, "Qwen2.5-Omni-7B"), (14, "Qwen2.5-Omni-3B"))
 """Gigabytes that a model wants for weights and a working cache; see annotate/README.md."""
 
@@ -41,7 +40,7 @@ def examine(endpoint: str | None, model: str | None, vllm_python: Path | None) -
     url = endpoint or os.environ.get("VAEMO_ENDPOINT")
     sound = True
     checks: list[Callable[[], Iterator[Finding]]] = [
-        _machine, _packages, _decoding, _gpu, lambda: _vllm(vllm_python), _hub, lambda: _server(url, model),
+        _machine, _packages, _decoding, _faces, _gpu, lambda: _vllm(vllm_python), _hub, lambda: _server(url, model),
     ]  # fmt: skip
     for check in checks:
         for finding in check():
@@ -56,7 +55,10 @@ def _advice(sound: bool, url: str | None) -> str:
         return "mend what is BROKEN, then run `vaemo-annotate doctor` again"
     if url:
         return "next: vaemo-annotate index FOLDER, then vaemo-annotate run --prompt prompts/cot_v2.yaml --pilot 20"
-    return "no server was tried; with one running: vaemo-annotate doctor --endpoint http://localhost:8000/v1"
+    return (
+        "no server was tried (with one running: vaemo-annotate doctor --endpoint http://localhost:8000/v1)\n"
+        "next: vaemo-annotate index FOLDER"
+    )
 
 
 def _machine() -> Iterator[Finding]:
@@ -69,7 +71,7 @@ def _machine() -> Iterator[Finding]:
 
 def _packages() -> Iterator[Finding]:
     missing = []
-    for name in _ANNOTATE:
+    for name in _needed("annotate"):
         try:
             version(name)
         except PackageNotFoundError:
@@ -78,6 +80,29 @@ def _packages() -> Iterator[Finding]:
         yield Finding("broken", "packages", f"missing: {', '.join(missing)}; pip install 'vaemo[annotate]'")
     else:
         yield Finding("ok", "packages", f"vaemo {version('vaemo')} with [annotate]")
+
+
+def _needed(extra: str) -> list[str]:
+    """Return the packages that an extra of ours asks for, those of its own extras included."""
+    names: list[str] = []
+    for line in requires("vaemo") or []:
+        requirement, _, marker = line.partition(";")
+        if re.fullmatch(rf"\s*extra == ['\"]{extra}['\"]\s*", marker):
+            inner = re.match(r"vaemo\[(\w+)\]", requirement)
+            name = re.match(r"[\w.-]+", requirement)
+            names += _needed(inner[1]) if inner else [name[0]] if name else []
+    return names
+
+
+def _faces() -> Iterator[Finding]:
+    from vaemo_clips.faces.models import FaceModels
+
+    try:
+        FaceModels.load()
+    except UserError as error:
+        yield Finding("broken", "faces", str(error))
+    else:
+        yield Finding("ok", "faces", f"LiteRT {version('ai-edge-litert')} and the face networks: `--engine cues` works")
 
 
 def _decoding() -> Iterator[Finding]:
@@ -110,7 +135,7 @@ def _decoding() -> Iterator[Finding]:
 
 def _gpu() -> Iterator[Finding]:
     if not shutil.which("nvidia-smi"):
-        yield Finding("absent", "GPU", "no nvidia-smi; use --endpoint with a server on another machine")
+        yield Finding("absent", "GPU", "no nvidia-smi; `--engine cues` needs none, --endpoint takes a server elsewhere")
         return
     query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
     try:

@@ -11,11 +11,8 @@ import base64
 import hashlib
 import io
 import wave
-from collections.abc import Iterator, Sequence
-from concurrent.futures import TimeoutError as DecodeTimeout
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +21,7 @@ import orjson
 
 from vaemo_annotate.ledger import Ledger
 from vaemo_annotate.prompt import Input, MediaSettings
+from vaemo_annotate.workers import in_worker
 from vaemo_clips.clip import Clip
 from vaemo_clips.errors import MediaError, MissingExtraError
 from vaemo_clips.file_facts import sha256_of
@@ -141,45 +139,14 @@ class PooledDecoder:
         depends_on = [
             clip.sha256, clip.start_s, clip.end_s, clip.has_video, clip.has_audio,
             self._settings.model_dump(), sorted(self._inputs), self._version,
-            _stat_if_changed(self._root / clip.path, clip),
+            stat_if_changed(self._root / clip.path, clip),
         ]  # fmt: skip
         return hashlib.sha256(orjson.dumps(depends_on, option=orjson.OPT_SORT_KEYS)).digest()
 
     async def decode(self, clip: Clip) -> EncodedMedia:
         """Decode in a worker. Raises MediaError, also for a crashed or hung decoder."""
-        from pebble import ProcessExpired
-
         job = (self._root / clip.path, clip, self._settings, self._inputs)
-        try:
-            media: EncodedMedia = await asyncio.wrap_future(
-                self._pool.schedule(encode_clip, args=job, timeout=self._timeout_s)
-            )
-        except ProcessExpired as error:
-            raise MediaError(
-                "decoder_crashed", f"{clip.path}: the decoder died ({error}); transcode the file"
-            ) from error
-        except DecodeTimeout as error:
-            detail = f"{clip.path}: not decoded within {self._timeout_s:.0f} s; transcode the file"
-            raise MediaError("decoder_timeout", detail) from error
-        except (OSError, MemoryError, ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:
-            detail = f"{clip.path}: {type(error).__name__}: {error}; transcode the file"
-            raise MediaError("decoder_failed", detail) from error
-        return media
-
-
-@contextmanager
-def decoding_pool(workers: int) -> Iterator[Any]:
-    """Yield a pebble.ProcessPool of `workers` decoding processes; they end with the block."""
-    from pebble import ProcessPool
-
-    context = get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    pool: Any = ProcessPool(max_workers=workers, context=context)
-    try:
-        yield pool
-    finally:
-        pool.stop()
-        pool.join()
+        return await in_worker(self._pool, self._timeout_s, clip.path, encode_clip, *job)
 
 
 def encode_clip(path: Path, clip: Clip, settings: MediaSettings, inputs: frozenset[Input]) -> EncodedMedia:
@@ -187,13 +154,13 @@ def encode_clip(path: Path, clip: Clip, settings: MediaSettings, inputs: frozens
 
     Raises MediaError; its reason is `file_changed` where the file is not the one that was indexed.
     """
-    _check_unchanged(path, clip)
+    check_unchanged(path, clip)
     frames, video = _encode_video(path, clip, settings) if "video" in inputs and clip.has_video else ([], None)
     wav, audio = _encode_audio(path, clip, settings) if "audio" in inputs and clip.has_audio else (b"", None)
     return EncodedMedia(MediaFacts(video, audio), frames, wav)
 
 
-def _stat_if_changed(path: Path, clip: Clip) -> list[int] | None:
+def stat_if_changed(path: Path, clip: Clip) -> list[int] | None:
     """Return a file's size and time of change where they are not those that were indexed (-1: no such file)."""
     try:
         facts = path.stat()
@@ -203,9 +170,9 @@ def _stat_if_changed(path: Path, clip: Clip) -> list[int] | None:
     return None if now == (clip.file_bytes, clip.file_mtime_ns) else list(now)
 
 
-def _check_unchanged(path: Path, clip: Clip) -> None:
+def check_unchanged(path: Path, clip: Clip) -> None:
     """Raise MediaError where a file's bytes are not those that were indexed."""
-    if _stat_if_changed(path, clip) is None:
+    if stat_if_changed(path, clip) is None:
         return
     try:
         digest = sha256_of(path)

@@ -153,6 +153,24 @@ class Display:
             counts.sample_rates()
             self.announce(describe(counts, in_flight()))
 
+    @asynccontextmanager
+    async def steps(self, what: str) -> AsyncIterator[Callable[[int, int], None]]:
+        """Yield what is told (done, of) after each step of a preparation, and show it at most twice a second."""
+        last_shown = time.monotonic()
+        with Live(console=self._console, auto_refresh=False, transient=True) as live:
+
+            def on_done(done: int, total: int) -> None:
+                nonlocal last_shown
+                if time.monotonic() - last_shown >= (_REFRESH_SECONDS if self._console.is_terminal else _LOG_SECONDS):
+                    last_shown = time.monotonic()
+                    line = f"{what}: {done:,}/{total:,}"
+                    if self._console.is_terminal:
+                        live.update(line, refresh=True)
+                    else:
+                        self.announce(line)
+
+            yield on_done
+
     async def _tick(self, counts: RunCounts, in_flight: Callable[[], str]) -> None:
         last_logged = time.monotonic()
         with Live(console=self._console, auto_refresh=False, transient=True) as live:

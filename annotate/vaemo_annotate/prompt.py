@@ -188,7 +188,7 @@ def sample_variables(
         "clip": {"duration_s": 3.0, "has_video": has_video, "has_audio": has_audio, "is_silent": silent},
         "video": {"num_frames": 6 * has_video, "fps": 2.0 * has_video, "interval_s": 0.5 * has_video},
         "text": "…",
-        "cues": "…",
+        "cues": {"all": "…", "face": "…", "voice": "…"},
     }
     names = variable_names(step)
     values = {name: value for name, value in values.items() if name in names}

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from vaemo_annotate.cue_book import ClipCues, measure_clip
 from vaemo_annotate.engines.chat import step_media, template_values
 from vaemo_annotate.json_schema import sample_value, unbounded_fields
 from vaemo_annotate.media import AudioFacts, EncodedMedia, VideoFacts, encode_clip
 from vaemo_annotate.prompt import Prompt, Step, load_prompt, sample_variables
-from vaemo_annotate.run import check_supported
 from vaemo_annotate.template import render
 from vaemo_clips.clip import Clip
 from vaemo_clips.errors import ManifestError, MediaError
@@ -22,10 +23,28 @@ from vaemo_clips.index import index
 from vaemo_clips.manifest import Manifest
 
 
+@dataclass(frozen=True, slots=True)
+class _Example:
+    """A media file as a run would send it."""
+
+    clip: Clip
+    encoded: EncodedMedia
+    cues: ClipCues | None
+
+    @classmethod
+    def of(cls, path: Path, prompt: Prompt) -> _Example:
+        """Index, encode and, where the prompt asks for it, measure one file. Raises ManifestError."""
+        clip = single_clip(path)
+        try:
+            cues = ClipCues.of(measure_clip(path, clip)) if "cues" in prompt.inputs else None
+            return cls(clip, encode_clip(path, clip, prompt.media, prompt.inputs), cues)
+        except MediaError as error:
+            raise ManifestError(f"--clip {path}: {error}; give a media file with picture or sound") from error
+
+
 def show_prompt(path: Path, clip_path: Path | None) -> None:
     """Print what a prompt sends. Raises PromptError, or ManifestError for a clip that cannot be used."""
     prompt = load_prompt(path)
-    check_supported(prompt, path)
     console = Console(soft_wrap=True)
     console.print(
         Text(f"{prompt.name} {prompt.version}  sha256 {prompt.sha256[:12]}\n{prompt.description}", style="bold")
@@ -35,10 +54,10 @@ def show_prompt(path: Path, clip_path: Path | None) -> None:
         Text(f"media: {media.fps:g} frames/s, at most {media.max_frames}, short side {media.short_side_px} px, "
              f"sound at {media.audio_rate_hz} Hz")
     )  # fmt: skip
-    clip, encoded = _encode_file(clip_path, prompt) if clip_path else (None, None)
+    example = _Example.of(clip_path, prompt) if clip_path else None
     console.print(Text(f"\nsystem, first and equal in every step:\n{_indented(prompt.system)}"))
     for step in prompt.steps:
-        _show_step(console, prompt, step, clip, encoded)
+        _show_step(console, prompt, step, example)
     loose = [f"{step.name}.{name}" for step in prompt.steps for name in unbounded_fields(step.reply_schema or {})]
     if loose:
         console.print(
@@ -47,9 +66,10 @@ def show_prompt(path: Path, clip_path: Path | None) -> None:
     console.print(Text(f"{path}: {len(prompt.steps)} steps, no fault", style="green"))
 
 
-def _show_step(console: Console, prompt: Prompt, step: Step, clip: Clip | None, encoded: EncodedMedia | None) -> None:
-    if clip and encoded:
-        values = template_values(step, clip, encoded.facts)
+def _show_step(console: Console, prompt: Prompt, step: Step, example: _Example | None) -> None:
+    if example:
+        encoded = example.encoded
+        values = template_values(step, example.clip, encoded.facts, example.cues)
         values |= {name: sample_value(prompt.step(name).reply_schema or {}) for name in step.uses}
         sent = step_media(step, encoded.facts)
         shown = [_video_words(encoded) if name == "video" else _audio_words(encoded) for name in sent]
@@ -77,15 +97,6 @@ def _audio_words(encoded: EncodedMedia) -> str:
     assert facts is not None, "only shown where there is sound"
     silent = ", digital silence" if facts.is_silent else ""
     return f"<audio: {facts.duration_s:.2f} s{silent}, {len(encoded.wav_base64) / 1000:.0f} kB>"
-
-
-def _encode_file(path: Path, prompt: Prompt) -> tuple[Clip, EncodedMedia]:
-    """Index and encode one media file as a run would."""
-    clip = single_clip(path)
-    try:
-        return clip, encode_clip(path, clip, prompt.media, prompt.inputs)
-    except MediaError as error:
-        raise ManifestError(f"--clip {path}: {error}; give a media file with picture or sound") from error
 
 
 def single_clip(path: Path) -> Clip:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from vaemo_annotate.dataset import build_dataset
 from vaemo_annotate.engines.base import ModelIdentity
-from vaemo_annotate.engines.opening import OpenServer
+from vaemo_annotate.engines.opening import OpenEngine
 from vaemo_annotate.ledger import Ledger
 from vaemo_annotate.progress import RunCounts
 from vaemo_annotate.prompt import Prompt
@@ -53,7 +53,7 @@ def run_record(
     prompt: Prompt,
     prompt_text: str,
     manifest: Manifest,
-    server: OpenServer,
+    opened: OpenEngine,
     counts: RunCounts,
     seed: int | None,
     started_at: datetime,
@@ -65,7 +65,7 @@ def run_record(
         "complete": True,
         "pilot": settings.pilot is not None,
         "prompt": _prompt_record(prompt, settings, prompt_text),
-        "engine": _engine_record(server),
+        "engine": _engine_record(opened),
         "manifest": _manifest_record(settings, manifest),
         "settings": {**_public(settings), "seed": seed},
         "counts": {
@@ -77,8 +77,8 @@ def run_record(
             "replies_asked_now": counts.replies,
         },
         "tokens": dict(counts.dataset_tokens),
-        "server_caches": server.metrics.cache_counts(),
-        "concurrency_limit": server.limit.limit,
+        "server_caches": opened.cache_counts(),
+        "concurrency_limit": opened.limit.limit,
         "started_at": started_at.isoformat(),
         "finished_at": finished_at.isoformat(),
         "seconds": round((finished_at - started_at).total_seconds(), 3),
@@ -106,13 +106,13 @@ def _manifest_record(settings: RunSettings, manifest: Manifest) -> dict[str, Any
     }
 
 
-def _engine_record(server: OpenServer) -> dict[str, Any]:
+def _engine_record(opened: OpenEngine) -> dict[str, Any]:
     return {
-        "name": server.identity.engine,
-        "model": server.identity.model,
-        "model_revision": server.identity.model_revision,
-        "server_version": server.identity.server_version,
-        "media_dialect": server.dialect,
+        "name": opened.identity.engine,
+        "model": opened.identity.model,
+        "model_revision": opened.identity.model_revision,
+        "server_version": opened.identity.server_version,
+        "media_dialect": opened.dialect,
     }
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vaemo_annotate.engines.base import Caption, Engine, outcome_record
-from vaemo_annotate.engines.chat import ChatEngine
-from vaemo_annotate.engines.opening import open_server
+from vaemo_annotate.cue_book import CueBook, check_face_models
+from vaemo_annotate.engines.base import Caption, Engine, ModelIdentity, outcome_record
+from vaemo_annotate.engines.opening import RunParts, open_engine
 from vaemo_annotate.ledger import Ledger
-from vaemo_annotate.media import ClipSource, MediaDecoder, PooledDecoder, decoding_pool
+from vaemo_annotate.media import ClipSource, MediaDecoder, PooledDecoder
 from vaemo_annotate.pilot import Estimate, estimate, write_page
 from vaemo_annotate.progress import Display, RunCounts
 from vaemo_annotate.prompt import Prompt, load_prompt
@@ -24,8 +24,8 @@ from vaemo_annotate.results import run_record, write_results
 from vaemo_annotate.run_folder import RunFolder, snapshot_manifest
 from vaemo_annotate.selection import Row, count_selected, select_clips
 from vaemo_annotate.settings import RunSettings
+from vaemo_annotate.workers import decoding_pool
 from vaemo_clips.clip import Clip
-from vaemo_clips.errors import PromptError
 from vaemo_clips.manifest import Manifest
 
 
@@ -91,7 +91,6 @@ def _first_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
 def run(settings: RunSettings, display: Display | None = None) -> RunSummary:
     """Caption the clips of a manifest as `settings` say. Raises UserError; Ctrl-C leaves a ledger to resume from."""
     prompt = load_prompt(settings.prompt)
-    check_supported(prompt, settings.prompt)
     prompt_text = settings.prompt.read_text(encoding="utf-8")
     listed = Manifest.open(settings.clips)
     folder = RunFolder(settings.folder)
@@ -99,13 +98,6 @@ def run(settings: RunSettings, display: Display | None = None) -> RunSummary:
         manifest = snapshot_manifest(listed, folder.manifest)
         shown = display or Display(log_path=folder.log)
         return asyncio.run(_run(settings, prompt, prompt_text, manifest, folder, shown))
-
-
-def check_supported(prompt: Prompt, path: Path) -> None:
-    """Raise PromptError for inputs that no chat engine of this release can give."""
-    for index, step in enumerate(prompt.steps):
-        if "cues" in step.inputs:
-            raise PromptError(f"{path}: steps[{index}].inputs: 'cues' are not measured in this release; remove it")
 
 
 async def _run(
@@ -122,34 +114,48 @@ async def _run(
         ledger.forget_outcomes()
         stack.enter_context(ledger)
         pool = stack.enter_context(decoding_pool(workers))
-        async with open_server(settings, prompt, folder.server_log, display.announce) as server:
+        async with open_engine(settings, prompt, folder.server_log, display.announce) as opened:
+            book = _cue_book(opened.identity, prompt, manifest, pool, ledger)
+            if book:
+                await _meet_speakers(book, settings, manifest, seed or 0, workers, display)
             counts = RunCounts(total)
-            gate = server.backend.gate
-            engine = ChatEngine(
-                prompt,
-                server.backend,
-                ledger,
-                server.identity,
-                server.dialect,
-                seed,
-                counts.note_reply,
-                lambda: gate.gone,
-            )
+            engine = opened.engine(RunParts(prompt, ledger, book, seed, counts.note_reply))
             decoder = PooledDecoder(manifest.root, prompt.media, prompt.inputs, pool)
             pump = ClipPump(engine, decoder, ledger, counts, settings.samples)
             rows = select_clips(manifest, settings, seed or 0)
             pilot = list(rows) if settings.pilot else []
             began = time.monotonic()
-            async with display.following(counts, lambda: f"{server.limit.in_flight}/{server.limit.limit}"):
-                await pump.run(pilot or rows, lambda: server.limit.limit + 2 * workers)
+            async with display.following(counts, lambda: f"{opened.limit.in_flight}/{opened.limit.limit}"):
+                await pump.run(pilot or rows, lambda: opened.limit.limit + 2 * workers)
         seconds = time.monotonic() - began
         assert counts.done == total, f"{counts.done} outcomes for {total} clips"
-        record = run_record(settings, prompt, prompt_text, manifest, server, counts, seed, started_at)
+        record = run_record(settings, prompt, prompt_text, manifest, opened, counts, seed, started_at)
         target = RunFolder(folder.pilot) if settings.pilot else folder
-        write_results(target, manifest, ledger, server.identity, prompt, record)
+        write_results(target, manifest, ledger, opened.identity, prompt, record)
     if not settings.pilot:
         return RunSummary(target.path, counts, record)
     in_all = count_selected(manifest, settings.model_copy(update={"pilot": None}))
     whole = estimate(counts, seconds, in_all, len(pilot))
     write_page(target, manifest, [clip for _, clip in pilot], record, whole)
     return RunSummary(target.path, counts, record, whole)
+
+
+def _cue_book(identity: ModelIdentity, prompt: Prompt, manifest: Manifest, pool: Any, ledger: Ledger) -> CueBook | None:
+    """Return what measures the clips, where the engine or the prompt wants that. Raises UserError."""
+    if identity.engine != "cues" and "cues" not in prompt.inputs:
+        return None
+    if any(clip.has_video for clip in manifest.clips()):
+        check_face_models()
+    return CueBook(manifest.root, pool, ledger)
+
+
+async def _meet_speakers(
+    book: CueBook, settings: RunSettings, manifest: Manifest, seed: int, workers: int, display: Display
+) -> None:
+    def clips() -> Iterator[Clip]:
+        return (clip for _, clip in select_clips(manifest, settings, seed))
+
+    async with display.steps("measuring the speakers' clips") as on_done:
+        num_speakers = await book.meet_speakers(clips, 2 * workers, on_done)
+    if num_speakers:
+        display.announce(f"cues are held against each speaker's other clips ({num_speakers:,} speakers) and people's")

@@ -27,9 +27,12 @@ CUE_TYPE = pa.struct(
         ("unit", pa.string()),
         ("coverage", pa.float64()),
         ("state", pa.string()),
+        ("reason", pa.string()),
+        ("population_sd", pa.float64()),
+        ("speaker_sd", pa.float64()),
     ]
 )
-"""One measured cue; `coverage` in [0, 1], `state` tells *not measurable* from a value."""
+"""One measured cue (`vaemo_clips.cues.cue.Cue`); `state` tells *not measurable* from a value, `reason` why."""
 
 DESCRIPTION_SCHEMA = pa.schema(
     [

@@ -17,9 +17,10 @@ import pytest
 from PIL import Image
 
 from tests.support.real_data import real_data
-from vaemo_annotate.media import PooledDecoder, decoding_pool, encode_clip
+from vaemo_annotate.media import PooledDecoder, encode_clip
 from vaemo_annotate.prompt import Input, MediaSettings
 from vaemo_annotate.prompt_view import single_clip
+from vaemo_annotate.workers import decoding_pool
 from vaemo_clips.errors import MediaError
 
 BOTH: frozenset[Input] = frozenset({"video", "audio"})

@@ -12,11 +12,13 @@ from vaemo_annotate.engines.base import Caption, ChatBackend, ModelIdentity, Out
 from vaemo_annotate.engines.remedy import Answered, Ask, GiveUp, next_move
 from vaemo_annotate.engines.request import ChatRequest, Dialect, audio_parts, request_key, video_parts
 from vaemo_annotate.template import render
+from vaemo_annotate.wording.cue_text import cue_texts
 from vaemo_clips.errors import MediaError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from vaemo_annotate.cue_book import ClipCues, CueBook
     from vaemo_annotate.ledger import Ledger
     from vaemo_annotate.media import ClipSource, EncodedMedia, MediaFacts
     from vaemo_annotate.prompt import Prompt, Step
@@ -56,10 +58,12 @@ class ChatEngine:
         seed: int | None,
         on_reply: Callable[[Reply], None] = lambda reply: None,
         gone: Callable[[], str | None] = lambda: None,
+        book: CueBook | None = None,
     ) -> None:
         """Caption with `prompt`; where there is a seed, sample k is drawn with `seed + k`.
 
-        `on_reply` sees each new reply; `gone` tells why no request can succeed any more.
+        `on_reply` sees each new reply; `gone` tells why no request can succeed any more; `book` measures the
+        cues that a prompt asks for.
         """
         self._prompt = prompt
         self._backend = backend
@@ -69,6 +73,7 @@ class ChatEngine:
         self._seed = seed
         self._on_reply = on_reply
         self._gone = gone
+        self._book = book
         self._asking: dict[bytes, asyncio.Event] = {}
 
     async def caption(self, source: ClipSource, sample_index: int) -> Outcome:
@@ -79,10 +84,11 @@ class ChatEngine:
             if (why := self._gone()) and source.noted_facts() is None:
                 return Reject("server_gone", why, is_final=False)  # not worth decoding
             facts = await source.facts()
-            if not (facts.video or facts.audio or self._prompt.inputs <= {"text"}):
+            cues = await self._cues(source)
+            if not (facts.video or facts.audio or self._prompt.inputs <= {"text", "cues"}):
                 return Reject("no_usable_media", f"the prompt wants {self._inputs()}; the clip has none of it", True)
             for step in self._prompt.steps:
-                answers[step.name] = await self._answer(step, source, facts, answers, sample_index, seed)
+                answers[step.name] = await self._answer(step, source, facts, cues, answers, sample_index, seed)
         except MediaError as error:
             return Reject(error.reason, error.detail, is_final=False)
         except _StepRejected as reject:
@@ -93,13 +99,17 @@ class ChatEngine:
         except RequestFailed as failure:
             done = [answer.record for answer in answers.values()]
             return Reject(failure.reason, failure.detail, failure.is_final, done)
-        return self._caption_of(answers, seed)
+        return self._caption_of(answers, cues, seed)
+
+    async def _cues(self, source: ClipSource) -> ClipCues | None:
+        """Return what was measured in the clip, where the prompt asks for it. Raises MediaError."""
+        return await self._book.cues_of(source.clip) if self._book and "cues" in self._prompt.inputs else None
 
     def _inputs(self) -> str:
         return " and ".join(sorted(self._prompt.inputs))
 
-    def _caption_of(self, answers: dict[str, _Answer], seed: int | None) -> Caption:
-        fields = {}
+    def _caption_of(self, answers: dict[str, _Answer], cues: ClipCues | None, seed: int | None) -> Caption:
+        fields: dict[str, Any] = {"cues": [cue.to_dict() for cue in cues.cues]} if cues else {}
         for field, target in self._prompt.output.items():
             name, *path = target.split(".")
             value = answers[name].value
@@ -115,12 +125,13 @@ class ChatEngine:
         step: Step,
         source: ClipSource,
         facts: MediaFacts,
+        cues: ClipCues | None,
         answers: dict[str, _Answer],
         sample_index: int,
         seed: int | None,
     ) -> _Answer:
         """Ask one step, through the ledger, until it is answered. Raises _StepRejected, RequestFailed, MediaError."""
-        text = _render_step(step, source, facts, answers)
+        text = _render_step(step, source, facts, cues, answers)
         key = self._key(step, source, facts, text, sample_index, seed)
         async with self._only_asker(key):
             replies = self._ledger.replies(key)
@@ -199,8 +210,8 @@ def media_parts(step: Step, media: EncodedMedia, dialect: Dialect) -> list[bytes
     return parts + (audio_parts(media, dialect) if "audio" in step.inputs else [])
 
 
-def template_values(step: Step, source_clip: Any, facts: MediaFacts) -> dict[str, Any]:
-    """Return what a template may know of a clip: facts of its media, and its text where the step asks for it."""
+def template_values(step: Step, source_clip: Any, facts: MediaFacts, cues: ClipCues | None) -> dict[str, Any]:
+    """Return what a template may know of a clip: facts of its media; its text and cues where the step asks for them."""
     video, audio = facts.video, facts.audio
     values: dict[str, Any] = {
         "clip": {
@@ -217,11 +228,15 @@ def template_values(step: Step, source_clip: Any, facts: MediaFacts) -> dict[str
     }
     if "text" in step.inputs:
         values["text"] = str(source_clip.extra.get("text") or "")
+    if "cues" in step.inputs and cues is not None:
+        values["cues"] = cue_texts(cues.cues, cues.events, cues.facts)
     return values
 
 
-def _render_step(step: Step, source: ClipSource, facts: MediaFacts, answers: dict[str, _Answer]) -> str:
-    values = template_values(step, source.clip, facts)
+def _render_step(
+    step: Step, source: ClipSource, facts: MediaFacts, cues: ClipCues | None, answers: dict[str, _Answer]
+) -> str:
+    values = template_values(step, source.clip, facts, cues)
     values |= {name: answers[name].value for name in step.uses}
     try:
         return render(step.template, values)

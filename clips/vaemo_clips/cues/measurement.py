@@ -1,0 +1,67 @@
+"""Everything that was measured in one clip, small enough to keep for every clip of a corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from vaemo_clips.cues.cue import Cue, Reason
+from vaemo_clips.cues.event import Event
+from vaemo_clips.cues.norms import Norm, SpeakerReference, against_population, population_norms
+from vaemo_clips.cues.outline import Outline
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a clip has and what of it could be used. Reasons stand where a face or voice is weak or missing."""
+
+    duration_s: float
+    has_video: bool
+    has_audio: bool
+    num_faces: int
+    face_coverage: float
+    num_cuts: int
+    face_reasons: tuple[Reason, ...]
+    voice_reason: Reason | None
+    pauses_s: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """The cues of one clip, face before voice, always all of them; its facts, and the course of some cues."""
+
+    facts: Facts
+    cues: tuple[Cue, ...]
+    outline: Outline
+
+    def against_population(self) -> Measurement:
+        """Return the measurement with every cue held against people's neutral clips."""
+        return Measurement(self.facts, against_population(self.cues), self.outline)
+
+    def against_speaker(self, reference: SpeakerReference) -> Measurement:
+        """Return the measurement with every cue held against the speaker's other clips."""
+        return Measurement(self.facts, reference.judge(self.cues), self.outline)
+
+    def events(self, reference: SpeakerReference | None = None) -> tuple[Event, ...]:
+        """Return what stands out over time, against the speaker where that is known, else against people."""
+        speaker: dict[str, Norm] = {}
+        for cue in self.cues:
+            own = reference.norm(cue.name, cue.value) if reference and cue.value is not None else None
+            if own is not None:
+                speaker[cue.name] = own
+        return self.outline.events(population_norms(), speaker)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the measurement as plain values, for a ledger."""
+        cues = [cue.to_dict() for cue in self.cues]
+        return {"facts": asdict(self.facts), "cues": cues, "outline": self.outline.to_dict()}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Measurement:
+        """Read what `to_dict` wrote."""
+        facts = dict(content["facts"])
+        facts["face_reasons"] = tuple(facts["face_reasons"])
+        facts["pauses_s"] = tuple((begin, end) for begin, end in facts["pauses_s"])
+        cues = tuple(Cue(**cue) for cue in content["cues"])
+        return cls(Facts(**facts), cues, Outline.from_dict(content["outline"]))
