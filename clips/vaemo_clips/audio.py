@@ -29,20 +29,82 @@ def decode_audio(path: Path, begin_s: float, duration_s: float, rate_hz: int = 1
     libswresample's standard matrix, scaled so that it cannot clip (stereo is the mean).
     Raises MediaError with the reasons of `open_media`, and no_audio for a file without sound.
     """
-    if not (duration_s > 0 and rate_hz > 0):
-        raise ValueError(f"duration_s={duration_s} and rate_hz={rate_hz} must be above 0")
+    blocks = iterate_audio(path, begin_s, duration_s, rate_hz, block_s=duration_s)
+    return np.concatenate([np.zeros(0, np.float32), *blocks])
+
+
+def iterate_audio(
+    path: Path, begin_s: float, duration_s: float, rate_hz: int = 16000, block_s: float = 30.0
+) -> Iterator[NDArray[np.float32]]:
+    """The samples of `decode_audio` in consecutive blocks of `block_s`, the last one shorter.
+
+    Memory is bounded by a few blocks, whatever the file's length; so is how far back a later frame may
+    overwrite an earlier one (one block). Errors are `decode_audio`'s, raised with the first block.
+    """
+    if not (duration_s > 0 and rate_hz > 0 and block_s > 0):
+        raise ValueError(f"duration_s={duration_s}, rate_hz={rate_hz} and block_s={block_s} must be above 0")
     num_samples = seconds_to_samples(duration_s, rate_hz)
+    block_samples = max(seconds_to_samples(block_s, rate_hz), 1)
+    resampled = _resampled(_native_pieces(path, begin_s, duration_s, block_s), rate_hz)
+    return _cut(resampled, _MARGIN_S * rate_hz, num_samples, block_samples)
+
+
+def _native_pieces(
+    path: Path, begin_s: float, duration_s: float, block_s: float
+) -> Iterator[tuple[NDArray[np.float32], int]]:
+    """Mono pieces of the span and a margin on both sides, with their rate; none where no frame lies there."""
     with open_media(path) as media:
         if media.audio is None:
             raise MediaError("no_audio", f"{path}: the file has no sound")
-        canvas = _Canvas(begin_s - _MARGIN_S, duration_s + 2 * _MARGIN_S)
+        canvas = _Canvas(begin_s - _MARGIN_S, duration_s + 2 * _MARGIN_S, block_s + _MARGIN_S)
         for frame, time_s in _frames(media, media.audio, canvas.begin_s, canvas.end_s):
-            canvas.draw(frame, time_s)
-    margin = _MARGIN_S * rate_hz
-    samples = canvas.at_rate(rate_hz)[margin : margin + num_samples]
-    padded = np.zeros(num_samples, np.float32)
-    padded[: len(samples)] = np.clip(samples, -1.0, 1.0)
-    return padded
+            for piece in canvas.draw(frame, time_s):
+                yield piece, canvas.rate_hz
+        for piece in canvas.rest():
+            yield piece, canvas.rate_hz
+
+
+def _resampled(pieces: Iterator[tuple[NDArray[np.float32], int]], rate_hz: int) -> Iterator[NDArray[np.float32]]:
+    """Consecutive pieces at `rate_hz`; one resampler for all of them, so that joints do not show."""
+    resampler: AudioResampler | None = None
+    for piece, native_hz in pieces:
+        if native_hz == rate_hz:
+            yield piece
+            continue
+        resampler = resampler or AudioResampler(format="fltp", layout="mono", rate=rate_hz)
+        frame = AudioFrame.from_ndarray(piece[None], format="fltp", layout="mono")
+        frame.sample_rate = native_hz
+        yield from _samples(resampler.resample(frame))
+    if resampler is not None:
+        yield from _samples(resampler.resample(None))
+
+
+def _samples(frames: list[AudioFrame]) -> Iterator[NDArray[np.float32]]:
+    for frame in frames:
+        yield frame.to_ndarray()[0].astype(np.float32, copy=False)
+
+
+def _cut(
+    pieces: Iterator[NDArray[np.float32]], skip: int, num_samples: int, block_samples: int
+) -> Iterator[NDArray[np.float32]]:
+    """Blocks of `num_samples` samples in all after the first `skip`, silence where the pieces end early."""
+    first, place = 0, -skip  # of the block, of the piece
+    block = np.zeros(min(block_samples, num_samples), np.float32)
+    for piece in pieces:
+        while first < num_samples:
+            begin, end = max(place, first), min(place + len(piece), first + len(block))
+            if begin < end:
+                block[begin - first : end - first] = np.clip(piece[begin - place : end - place], -1.0, 1.0)
+            if place + len(piece) < first + len(block):
+                break
+            yield block
+            first += len(block)
+            block = np.zeros(min(block_samples, num_samples - first), np.float32)
+        place += len(piece)
+    while first < num_samples:
+        yield block
+        first += len(block)
+        block = np.zeros(min(block_samples, num_samples - first), np.float32)
 
 
 def _frames(
@@ -82,47 +144,73 @@ def _decoded(media: Media, stream: AudioStream) -> Iterator[AudioFrame]:
 
 
 class _Canvas:
-    """Silence of a fixed span, into which decoded frames are drawn where their time says."""
+    """Silence of a fixed span, into which decoded frames are drawn where their time says.
 
-    def __init__(self, begin_s: float, duration_s: float) -> None:
+    Two blocks of it are held; what lies before them is given away for good.
+    """
+
+    def __init__(self, begin_s: float, duration_s: float, block_s: float) -> None:
         self.begin_s = begin_s
         self.end_s = begin_s + duration_s
+        self.rate_hz = 0
         self._duration_s = duration_s
-        self._rate_hz = 0
+        self._block_s = block_s
         self._samples = np.zeros(0, np.float32)
+        self._first = 0  # the place of the first held sample
         self._mixer = _Mixer(0)
         self._cursor: int | None = None
 
-    def draw(self, frame: AudioFrame, time_s: float | None) -> None:
-        """Mix `frame` to mono and put it at `time_s`, or after the last one where that is as good."""
-        if not self._rate_hz:
-            self._rate_hz = frame.sample_rate
-            self._samples = np.zeros(seconds_to_samples(self._duration_s, self._rate_hz), np.float32)
-            self._mixer = _Mixer(self._rate_hz)
+    def draw(self, frame: AudioFrame, time_s: float | None) -> Iterator[NDArray[np.float32]]:
+        """Mix `frame` to mono and put it at `time_s`, or after the last one where that is as good.
+
+        Yields the blocks that had to make room for it.
+        """
+        if not self.rate_hz:
+            self.rate_hz = frame.sample_rate
+            self._samples = np.zeros(min(2 * self._block, self._end), np.float32)
+            self._mixer = _Mixer(self.rate_hz)
         place = self._place(time_s)
         mono = self._mixer.mix(frame)
         self._cursor = place + len(mono)
-        first, last = max(place, 0), min(self._cursor, len(self._samples))
+        while self._first + len(self._samples) < min(self._cursor, self._end):
+            self._put(place, mono)
+            yield self._give(self._block)
+        self._put(place, mono)
+
+    def rest(self) -> Iterator[NDArray[np.float32]]:
+        """What is held and the silence up to the span's end, in blocks."""
+        while self._first < self._end and self.rate_hz:
+            yield self._give(min(self._block, self._end - self._first))
+
+    @property
+    def _block(self) -> int:
+        return max(seconds_to_samples(self._block_s, self.rate_hz), 1)
+
+    @property
+    def _end(self) -> int:
+        return seconds_to_samples(self._duration_s, self.rate_hz)
+
+    def _put(self, place: int, mono: NDArray[np.float32]) -> None:
+        first, last = max(place, self._first), min(place + len(mono), self._first + len(self._samples))
         if first < last:
-            self._samples[first:last] = mono[first - place : last - place]
+            self._samples[first - self._first : last - self._first] = mono[first - place : last - place]
+
+    def _give(self, num_samples: int) -> NDArray[np.float32]:
+        piece = np.zeros(num_samples, np.float32)
+        piece[: len(self._samples)] = self._samples[:num_samples]
+        kept = self._samples[num_samples:]
+        self._samples = np.zeros(min(2 * self._block, self._end - self._first - num_samples), np.float32)
+        self._samples[: len(kept)] = kept
+        self._first += num_samples
+        return piece
 
     def _place(self, time_s: float | None) -> int:
         if time_s is None:
-            return self._cursor if self._cursor is not None else seconds_to_samples(-self.begin_s, self._rate_hz)
-        stamped = seconds_to_samples(time_s - self.begin_s, self._rate_hz)
-        if self._cursor is not None and abs(stamped - self._cursor) <= _JITTER_S * self._rate_hz:
+            return self._cursor if self._cursor is not None else seconds_to_samples(-self.begin_s, self.rate_hz)
+        stamped = seconds_to_samples(time_s - self.begin_s, self.rate_hz)
+        if self._cursor is not None and abs(stamped - self._cursor) <= _JITTER_S * self.rate_hz:
             return self._cursor
         return stamped
-
-    def at_rate(self, rate_hz: int) -> NDArray[np.float32]:
-        """The whole span resampled to `rate_hz`."""
-        if self._rate_hz in (0, rate_hz) or not self._samples.any():
-            return self._samples if self._rate_hz == rate_hz else np.zeros(0, np.float32)
-        resampler = AudioResampler(format="fltp", layout="mono", rate=rate_hz)
-        frame = AudioFrame.from_ndarray(self._samples[None], format="fltp", layout="mono")
-        frame.sample_rate = self._rate_hz
-        pieces = [*resampler.resample(frame), *resampler.resample(None)]
-        return np.concatenate([piece.to_ndarray()[0] for piece in pieces]).astype(np.float32, copy=False)
 
 
 class _Mixer:

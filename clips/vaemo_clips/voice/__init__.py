@@ -1,0 +1,1 @@
+"""Voices in a sound track: where speech is, its pitch, loudness, rhythm and quality over time."""
