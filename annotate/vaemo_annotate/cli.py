@@ -25,6 +25,7 @@ MANIFEST = Path("manifests/clips.parquet")
 ANNOTATE_MODULES = frozenset(
     {
         "PIL",
+        "ai_edge_litert",
         "aiohttp",
         "datasets",
         "ffmpeg",
@@ -32,7 +33,9 @@ ANNOTATE_MODULES = frozenset(
         "imageio_ffmpeg",
         "jinja2",
         "jsonschema",
+        "matplotlib",
         "orjson",
+        "scipy",
         "tenacity",
     }
 )
@@ -63,7 +66,9 @@ def run(
     prompt: Annotated[Path, typer.Option(help="Prompt YAML, as prompts/cot_v2.yaml.")],
     clips: Annotated[Path, typer.Option(help="Manifest written by `index`.")] = MANIFEST,
     out: Annotated[Path | None, typer.Option(help="Run folder (manifests/captions/PROMPT-NAME unless given).")] = None,
-    engine: Annotated[str, typer.Option(help="auto | vllm (start a server) | endpoint (use one).")] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="auto | vllm (start a server) | endpoint (use one) | cues (no model).")
+    ] = "auto",
     model: Annotated[
         str | None, typer.Option(help="Model id; with --engine vllm Qwen/Qwen2.5-Omni-7B unless given.")
     ] = None,
@@ -87,6 +92,10 @@ def run(
     startup_timeout: Annotated[float, typer.Option(min=1, help="Seconds for vLLM to start.")] = 1800.0,
 ) -> None:
     """Caption every clip of a manifest with a prompt. Interrupt it at will: the same command resumes.
+
+    Without a server and without a GPU, `auto` comes to `cues`: what is measured in face and voice is put into words by
+    written rules, whatever the prompt's steps say. A column 'speaker' in the manifest lets every clip be held against
+    the speaker's other clips.
 
     The API key, where the server wants one, is read from VAEMO_API_KEY (for api.openai.com also OPENAI_API_KEY).
     """
@@ -116,6 +125,24 @@ def _finish(summary: RunSummary, max_reject_rate: float) -> None:
     if summary.reject_rate > max_reject_rate:
         typer.echo(f"rejects {summary.reject_rate:.0%} are above --max-reject-rate {max_reject_rate:.0%}", err=True)
         raise typer.Exit(1)
+
+
+@app.command()
+def cues(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A media file.")],
+    plot: Annotated[Path | None, typer.Option(metavar="OUT.png", help="Draw a figure: .png, .pdf or .svg.")] = None,
+    start: Annotated[float | None, typer.Option(min=0, help="Second to begin at.")] = None,
+    end: Annotated[float | None, typer.Option(min=0, help="Second to end before.")] = None,
+    json_out: Annotated[Path | None, typer.Option("--json", metavar="OUT.json", help="Also write the numbers.")] = None,
+) -> None:
+    """Measure what can be measured in a clip: its face and its voice, over time.
+
+    Every cue comes with a unit, the share of the clip that it rests on, and its distance from what is usual for
+    people; or with the reason why it cannot be measured.
+    """
+    from vaemo_annotate.cues_command import show_cues
+
+    show_cues(file, plot=plot, start_s=start, end_s=end, json_out=json_out)
 
 
 @app.command()

@@ -8,6 +8,7 @@ A message says what is wrong, where, which value, the rule, and the remedy, in o
     │   ├── PromptError      a prompt file that cannot be used (all its faults at once)
     │   ├── RunFolderError   an output folder that belongs to another run, or holds none
     │   ├── ServerError      a model server or Hub that is not there or not what was asked for
+    │   ├── FigureError      a figure, or a file of numbers, that cannot be written as asked for
     │   ├── FaceModelError   a face network's file that is missing or wrong
     │   └── MissingExtraError  an optional dependency that is not installed
     └── MediaError           one file or segment that cannot be used; becomes a typed reject
@@ -38,6 +39,10 @@ class RunFolderError(UserError):
 
 class ServerError(UserError):
     """A model server or Hub that cannot be reached or does not serve what was asked for."""
+
+
+class FigureError(UserError):
+    """A figure, or a file of numbers, that cannot be written as it was asked for."""
 
 
 class FaceModelError(UserError):
