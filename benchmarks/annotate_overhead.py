@@ -18,15 +18,11 @@ import argparse
 import asyncio
 import json
 import os
-import platform
-import shlex
 import statistics
 import subprocess
-import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +42,7 @@ from benchmarks.annotate_workload import (
     write_manifest,
 )
 from benchmarks.fast_server import running_server
+from benchmarks.machine import describe_machine
 from vaemo_annotate.concurrency import AutoConcurrency, ConcurrencyLimit, FixedConcurrency
 from vaemo_annotate.engines.chat import media_parts
 from vaemo_annotate.engines.request import ChatRequest
@@ -66,7 +63,7 @@ def main() -> None:
     sizes = [size for size in SIZES if in_all or getattr(options, size)]
     if not sizes and not (options.decode or options.memory):
         sizes = list(SIZES)
-    report: dict[str, Any] = {"machine": describe_machine()}
+    report: dict[str, Any] = {"machine": describe_machine("annotate_overhead", _PACKAGES, SEED)}
     print(report["machine"], end="\n\n")
     with tempfile.TemporaryDirectory(prefix="vaemo-overhead-") as name:
         folder = Path(name)
@@ -94,18 +91,6 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--saturate-python", type=Path)
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
-
-
-def describe_machine() -> str:
-    """The lines that every result needs: processor, versions, seed, command."""
-    cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    names = [line.partition(":")[2].strip() for line in cpuinfo.splitlines() if line.startswith("model name")]
-    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-    command = shlex.join(["python", "-m", "benchmarks.annotate_overhead", *sys.argv[1:]])
-    return (
-        f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores; Python {platform.python_version()}; "
-        f"{packages}; seed {SEED}; load {os.getloadavg()[0]:.1f}\n{command}"
-    )
 
 
 def compare_clients(

@@ -57,7 +57,7 @@ def _mean(clips: list[dict[str, Cue]], name: str) -> float | None:
     return statistics.fmean(there) if there else None
 
 
-_HEADER = """# What is usual for people's faces while they talk without acting: mean and standard deviation over {people} people
+_HEADER = """# What is usual for faces of people who talk without acting: mean and standard deviation, {people} people
 # ({files} clips), each person once. A small, chance sample: distances against it are rough. Aggregate numbers only.
 # Made by benchmarks/face_norms.py."""
 

@@ -58,7 +58,7 @@ def _blinks_per_minute(times_s: Curve, values: Curve) -> float | None:
 _MEASURES: Final = (
     _Measure("brow_raise", EYE_DISTANCES, "brow_raise", _median),
     _Measure("brow_raise_range", EYE_DISTANCES, "brow_raise", _range),
-    _Measure("brow_furrow", "share of eye gap", "brow_furrow", _median, is_weak=True),
+    _Measure("brow_furrow", EYE_WIDTHS, "brow_furrow", _median, is_weak=True),
     _Measure("eye_opening", EYE_WIDTHS, "eye_opening", _median),
     _Measure("eye_opening_range", EYE_WIDTHS, "eye_opening", _range),
     _Measure("blink_rate", "1/min", "eye_opening", _blinks_per_minute),

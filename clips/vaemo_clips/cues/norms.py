@@ -19,10 +19,15 @@ _PRIOR_CLIPS = 4  # the population's spread counts as this many clips of the spe
 
 @dataclass(frozen=True, slots=True)
 class Norm:
-    """Mean and standard deviation of a cue, in the cue's unit."""
+    """Mean and standard deviation of a cue, in the cue's unit. Raises ValueError unless the latter is above 0."""
 
     mean: float
     sd: float
+
+    def __post_init__(self) -> None:
+        """Check the spread."""
+        if not self.sd > 0:
+            raise ValueError(f"a norm needs a standard deviation above 0, not {self.sd}")
 
     def distance(self, value: float) -> float:
         """Return how many standard deviations `value` lies above the mean."""

@@ -27,6 +27,7 @@ OUTLINED = {
 """Cues whose course is kept, and the curve each is read from; a mouth that opens is speech more often than not."""
 _STANDS_OUT_SD = 1.5
 _MIN_EVENT_S = 0.4
+_WHOLE_CLIP = 0.9  # of what was measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ class Outline:
     def events(self, people: Mapping[str, Norm], speaker: Mapping[str, Norm]) -> tuple[Event, ...]:
         """Return the stretches that lie beyond 1.5 standard deviations for at least 0.4 s, in time order.
 
-        A cue is held against the `speaker` where that norm is known, else against `people`.
+        A cue is held against the `speaker` where that norm is known, else against `people`. What holds over the
+        whole clip is no event: the cue itself says it, and against people it may be no more than a person's look.
         """
         found: list[Event] = []
         for cue, values in self.values.items():
@@ -83,8 +85,12 @@ class Outline:
                 against=against,
             )
             for first, last in pairwise(borders)
-            if first < last and sides[first] and (last - first) * self.step_s >= _MIN_EVENT_S - 1e-9
+            if first < last and sides[first] and _is_event(first, last, self.step_s, int(np.isfinite(values).sum()))
         ]
+
+
+def _is_event(first: int, last: int, step_s: float, num_measured: int) -> bool:
+    return (last - first) * step_s >= _MIN_EVENT_S - 1e-9 and last - first < _WHOLE_CLIP * num_measured
 
 
 def _means(values: Curve, steps: np.ndarray, num_steps: int) -> tuple[float | None, ...]:

@@ -1,4 +1,4 @@
-"""How far the eyes are open. The face mesh hardly moves its lids when they shut, so a network of its own looks.
+"""Lids and inner brows. The face mesh hardly moves them, so a network of their own looks.
 
 Ablavatski et al. (2020), Real-time Pupil Tracking from Monocular Video for Digital Puppetry, arXiv:2006.11341.
 """
@@ -6,6 +6,7 @@ Ablavatski et al. (2020), Real-time Pupil Tracking from Monocular Video for Digi
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,17 @@ from vaemo_clips.faces.region import Region
 _CORNERS = ((33, 133), (362, 263))  # of the mesh: left to right in the picture, left eye, then right eye
 _EYE_TO_REGION = 2.3
 _NUM_POINTS, _NUM_IRIS_POINTS = 71, 5
-_ENDS, _LOWER, _UPPER = (0, 8), slice(2, 7), slice(10, 15)  # of the contour; the same distances from the corners
+_OUTER, _INNER, _LOWER, _UPPER = 0, 8, slice(2, 7), slice(10, 15)  # lids at the same distances from the corners
+_INNER_BROW = 68
 _FAR_EYE_DEG = 20.0  # beyond it the eye that is turned away is not looked at
+
+
+class Eye(NamedTuple):
+    """What one eye shows, in widths of the eye: the lids' mean distance, and how far the inner end of the brow
+    reaches over the inner corner of the eye towards the nose."""
+
+    opening: float
+    inner_brow: float
 
 
 class EyeReader:
@@ -29,8 +39,8 @@ class EyeReader:
     def __init__(self, content: bytes) -> None:
         self._network = Network(content)
 
-    def opening(self, mesh: Mesh, is_right: bool) -> float:
-        """Mean distance of the lids over the eye's width, of the picture's left or right eye.
+    def read(self, mesh: Mesh, is_right: bool) -> Eye:
+        """The picture's left or right eye.
 
         Looked at in the mesh's own patch, whose eyes are as large as the network wants them.
         """
@@ -39,10 +49,10 @@ class EyeReader:
         if is_right:  # the network knows one eye; the other is its mirror image
             patch = np.ascontiguousarray(patch[:, ::-1])
         shapes = ((1, 3 * _NUM_POINTS), (1, 3 * _NUM_IRIS_POINTS))
-        contour = self._network.run(patch, 1 / 255, 0, *shapes)[0].reshape(_NUM_POINTS, 3)
-        gap = float((contour[_LOWER, 1] - contour[_UPPER, 1]).mean())
-        width = float(np.linalg.norm(contour[_ENDS[1], :2] - contour[_ENDS[0], :2]))
-        return max(gap, 0.0) / max(width, 1.0)
+        points = self._network.run(patch, 1 / 255, 0, *shapes)[0].reshape(_NUM_POINTS, 3)
+        width = max(float(np.linalg.norm(points[_INNER, :2] - points[_OUTER, :2])), 1.0)
+        gap = max(float((points[_LOWER, 1] - points[_UPPER, 1]).mean()), 0.0)
+        return Eye(gap / width, float(points[_INNER_BROW, 0] - points[_INNER, 0]) / width)
 
 
 class EyeWatch:
@@ -50,18 +60,18 @@ class EyeWatch:
 
     def __init__(self, reader: EyeReader) -> None:
         self._reader = reader
-        self._last: list[float | None] = [None, None]
+        self._last: list[Eye | None] = [None, None]
         self._turn = 0
 
-    def measure(self, mesh: Mesh) -> float:
-        """Return the mean opening of both eyes as seen last; of the near eye where the head is turned."""
+    def measure(self, mesh: Mesh) -> Eye:
+        """Return the mean of both eyes as seen last; the near eye where the head is turned."""
         yaw_deg = head_pose_deg(head_axes(mesh.points_px))[0]
         if abs(yaw_deg) > _FAR_EYE_DEG:  # a head turned to the right shows its left half
-            return self._reader.opening(mesh, is_right=yaw_deg < 0)
+            return self._reader.read(mesh, is_right=yaw_deg < 0)
         self._turn = 1 - self._turn
-        self._last[self._turn] = self._reader.opening(mesh, is_right=bool(self._turn))
-        seen = [opening for opening in self._last if opening is not None]
-        return sum(seen) / len(seen)
+        self._last[self._turn] = self._reader.read(mesh, is_right=bool(self._turn))
+        seen = [eye for eye in self._last if eye is not None]
+        return Eye(*(sum(values) / len(seen) for values in zip(*seen, strict=True)))
 
 
 def _eye_region(mesh: Mesh, is_right: bool) -> Region:

@@ -45,7 +45,7 @@ class FollowedFace:
     def add(self, index: int, time_s: float, mesh: Mesh) -> None:
         """Take `mesh` as this face in the picture `index` at `time_s`."""
         self.region, self.box_px, self.seen_s = mesh.region, mesh.box_px, time_s
-        self.rows.add(index, mesh, self._meter.measure(mesh.points_px, time_s, self._eyes.measure(mesh)))
+        self.rows.add(index, mesh, self._meter.measure(mesh.points_px, time_s, *self._eyes.measure(mesh)))
 
     def confirm(self, time_s: float, mesh: Mesh | None = None) -> None:
         """A detector has seen the face too; with `mesh`, remember how it looks."""

@@ -20,11 +20,11 @@ GEOMETRY: Final = (
     "pitch_deg",  # up: positive; 0 is where people look straight ahead only after the population's mean is taken off
     "roll_deg",  # the head's top towards the picture's right: positive
     "brow_raise",  # height of the brows over the line of the eye corners
-    "brow_furrow",  # how much narrower the gap between the brows is than the one between the eyes
+    "brow_furrow",  # AU4: how far the brows reach over the inner eye corners, in eye widths, from eyes.py
     "eye_opening",  # height of the lid gap over the eye's width (EAR of Soukupova and Cech 2016), from eyes.py
     "mouth_opening",  # gap between the lips
     "lip_corner_pull",  # AU12: corners up and apart
-    "lip_corner_depress",  # AU15: corners below the upper lip's edge
+    "lip_corner_depress",  # AU15: how far the corners lie below nose and upper lip
     "lip_press",  # AU23/24: how thin the lips are for their width
     "face_motion",  # mean speed of brows and lips in eye distances a second; NaN for the first picture of a shot
 )
@@ -36,9 +36,8 @@ _EYE_CORNERS = [_OUTER_LEFT, _INNER_LEFT, _INNER_RIGHT, _OUTER_RIGHT]
 _LEFT, _RIGHT = [33, 133, 98, 234, 127, 162], [263, 362, 327, 454, 356, 389]
 _ABOVE, _BELOW = [10, 151, 9], [2, 94, 2]
 _BROWS = [63, 105, 66, 107, 293, 334, 296, 336]
-_INNER_BROWS = (107, 336)
 _CORNERS = (61, 291)
-_LIP_TOP, _LIP_UPPER, _LIP_LOWER, _LIP_BOTTOM = 0, 13, 14, 17
+_NOSE_BASE, _LIP_TOP, _LIP_UPPER, _LIP_LOWER, _LIP_BOTTOM = 2, 0, 13, 14, 17
 _MOVING = [*_BROWS, *_CORNERS, _LIP_UPPER, _LIP_LOWER, _LIP_TOP, _LIP_BOTTOM]
 
 
@@ -49,14 +48,15 @@ class GeometryMeter:
         """Start a face."""
         self._last: tuple[float, Points] | None = None
 
-    def measure(self, mesh_px: Points, time_s: float, eye_opening: float) -> Points:
+    def measure(self, mesh_px: Points, time_s: float, eye_opening: float, inner_brow: float) -> Points:
         """Return the values of `GEOMETRY`, (G,), of a mesh (468, 3): x right, y down, z in the same scale.
 
-        `eye_opening` is measured apart (`eyes.EyeWatch`): the mesh's lids hardly move.
+        `eye_opening` and `inner_brow` are measured apart (`eyes.EyeWatch`): the mesh hardly moves there.
         """
         axes = head_axes(mesh_px)
         points = _in_head_frame(mesh_px, axes)
-        values = (*head_pose_deg(axes), *_brows(points), eye_opening, *_mouth(points), self._motion(points, time_s))
+        lids = (inner_brow, eye_opening)
+        values = (*head_pose_deg(axes), _brow_raise(points), *lids, *_mouth(points), self._motion(points, time_s))
         return np.array(values, np.float32)
 
     def _motion(self, points: Points, time_s: float) -> float:
@@ -95,19 +95,17 @@ def head_pose_deg(axes: Points) -> tuple[float, float, float]:
     return float(np.degrees(yaw)), float(np.degrees(pitch)), float(np.degrees(roll))
 
 
-def _brows(points: Points) -> tuple[float, float]:
-    eye_line = points[_EYE_CORNERS, 1].mean()
-    brow_raise = eye_line - points[_BROWS, 1].mean()
-    return float(brow_raise), 1 - _distance(points, *_INNER_BROWS) / _distance(points, _INNER_LEFT, _INNER_RIGHT)
+def _brow_raise(points: Points) -> float:
+    return float(points[_EYE_CORNERS, 1].mean() - points[_BROWS, 1].mean())
 
 
 def _mouth(points: Points) -> tuple[float, float, float, float]:
     opening = _distance(points, _LIP_UPPER, _LIP_LOWER)
     width = _distance(points, *_CORNERS)
-    # The upper lip's edge hardly moves when the jaw drops, the lower one does.
-    corner_height = float(points[_LIP_UPPER, 1] - points[[*_CORNERS], 1].mean())
+    # Nose and upper lip hardly move when the jaw drops.
+    drop = float(points[[*_CORNERS], 1].mean() - points[[_NOSE_BASE, _LIP_TOP], 1].mean())
     red = _distance(points, _LIP_TOP, _LIP_UPPER) + _distance(points, _LIP_LOWER, _LIP_BOTTOM)
-    return opening, corner_height + 0.5 * width, -corner_height, 1 - red / width
+    return opening, 0.5 * width - drop, drop, 1 - red / width
 
 
 def _distance(points: Points, one: int, other: int) -> float:
