@@ -8,7 +8,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 VLLM_ENV := HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 VLLM_CPU_KVCACHE_SPACE=1
 VLLM_ARGS := --max-model-len 8192 --max-num-batched-tokens 8192 --enforce-eager
 
-.PHONY: help setup setup-vllm demo test check lint format clean
+.PHONY: help setup setup-vllm demo demo-vllm test check lint format clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -36,13 +36,20 @@ setup-vllm: .venv-vllm/.ready $(TINY_OMNI)/model.safetensors ## vLLM on the CPU 
 $(TINY_OMNI)/model.safetensors: .venv-vllm/.ready tests/support/tiny_omni.py
 	$(VLLM_ENV) $(VLLM_BIN)/python tests/support/tiny_omni.py $(TINY_OMNI)
 
-demo: setup setup-vllm ## index, caption and show six clips that the project makes itself (a random model: gibberish)
-	@echo "The demo's model is tiny and random: its captions are gibberish; the machinery is real."
-	$(BIN)/python -m vaemo_clips.demo_clips demo/clips
-	$(BIN)/vaemo-annotate index demo/clips --out demo/clips.parquet
-	$(VLLM_ENV) $(BIN)/vaemo-annotate run --prompt prompts/cot_v2.yaml --clips demo/clips.parquet --out demo/captions \
-	  --engine vllm --vllm-python $(VLLM_BIN)/python --model $(TINY_OMNI) --vllm-args "$(VLLM_ARGS)" --max-reject-rate 1
-	$(BIN)/vaemo-annotate show demo/captions -n 1
+demo: setup ## make 14 talking clips, index them, measure and describe them, show what came of it
+	$(BIN)/python -m vaemo_clips.demo demo/clips --count 14
+	$(BIN)/vaemo-annotate index demo/clips/labels.csv --out demo/clips.parquet
+	$(BIN)/vaemo-annotate run --engine cues --prompt prompts/cot_v2.yaml --clips demo/clips.parquet --out demo/captions
+	$(BIN)/vaemo-annotate show demo/captions -n 3
+	$(BIN)/vaemo-annotate cues demo/clips/000_s00_happiness.mp4 --plot demo/cues.png
+
+demo-vllm: setup setup-vllm ## the same clips through a real vLLM server on the CPU (a tiny random model: gibberish)
+	$(BIN)/python -m vaemo_clips.demo demo/clips --count 14
+	$(BIN)/vaemo-annotate index demo/clips/labels.csv --out demo/clips.parquet
+	$(VLLM_ENV) $(BIN)/vaemo-annotate run --prompt prompts/cot_v2_grounded.yaml --clips demo/clips.parquet \
+	  --out demo/captions-vllm --engine vllm --vllm-python $(VLLM_BIN)/python --model $(TINY_OMNI) \
+	  --vllm-args "$(VLLM_ARGS)" --max-reject-rate 1
+	$(BIN)/vaemo-annotate show demo/captions-vllm -n 1
 
 test: setup setup-vllm ## all tests, those against the real vLLM server included
 	$(BIN)/python -m pytest

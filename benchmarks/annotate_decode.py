@@ -19,7 +19,7 @@ from vaemo_annotate.prompt import MediaSettings
 from vaemo_annotate.workers import decoding_pool
 from vaemo_clips.audio import decode_audio
 from vaemo_clips.clip import Clip
-from vaemo_clips.demo_clips import make_demo_clips
+from vaemo_clips.demo import make_demo_clips
 from vaemo_clips.index import index
 from vaemo_clips.manifest import Manifest
 from vaemo_clips.timeline import frame_times
@@ -36,7 +36,7 @@ def measure_decoding(folder: Path, source: Path | None, num_clips: int) -> dict[
     folder.mkdir(parents=True)
     if source is None:
         source = folder / "clips"
-        make_demo_clips(source)
+        make_demo_clips(source, complete=True)
     index(source, folder / "found.parquet")
     found = Manifest.open(folder / "found.parquet")
     files = list(found.clips())

@@ -14,7 +14,7 @@ os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 
 from tests.support.servers import FakeServerProcess, fake_server, vllm_server
 from tests.support.workspace import Workspace
-from vaemo_clips.demo_clips import make_demo_clips
+from vaemo_clips.demo import LABELS, TRUTH, make_demo_clips
 from vaemo_clips.index import index
 from vaemo_clips.probe import probe
 
@@ -24,9 +24,13 @@ SEGMENT_S = 0.4
 
 @pytest.fixture(scope="session")
 def demo_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of clips that the project makes itself."""
+    """Six clips that the project makes itself: four whole ones, one without sound, one without picture."""
     folder = tmp_path_factory.mktemp("demo") / "clips"
-    make_demo_clips(folder, count=6, seed=0)
+    made = make_demo_clips(folder, 12, size=(160, 120), num_speakers=2, workers=2)
+    for clip in made[5:11]:
+        clip.file.unlink()
+    for listing in (LABELS, TRUTH):
+        (folder / listing).unlink()
     return folder
 
 
@@ -41,7 +45,7 @@ def indexed(demo_clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer = csv.writer(file)
         writer.writerow(["path", "start_s", "end_s", "speaker"])
         whole = [path for path in sorted(demo_clips.iterdir()) if has_both_tracks(path)]
-        assert len(whole) == 4, "make_demo_clips(count=6) makes one clip without sound and one without picture"
+        assert len(whole) == 4, "the others lack sound or picture"
         for path in whole:
             for number in range(SEGMENTS):
                 start_s, end_s = SEGMENT_S * number, SEGMENT_S * (number + 1)

@@ -73,8 +73,6 @@ _UNITS = {
     "eye distances": "eye dist.",
     "eye widths": "eye width",
     "eye distances/s": "eye d./s",
-    "share of eye gap": "of gap",
-    "share of mouth width": "of mouth",
     "semitones": "st",
     "semitones/s": "st/s",
     "dB/octave": "dB/oct",

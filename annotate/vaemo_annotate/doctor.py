@@ -94,6 +94,21 @@ def _needed(extra: str) -> list[str]:
     return names
 
 
+def _canary(folder: Path) -> Path:
+    """Write a clip of 2 s: a bright bar that wanders, and a tone."""
+    import numpy as np
+
+    from vaemo_clips.demo.encode import write_mp4
+
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = np.full((50, 96, 128, 3), 40, np.uint8)
+    for number, picture in enumerate(pictures):
+        picture[:, 2 * number : 2 * number + 16] = 220
+    tone = 0.3 * np.sin(2 * np.pi * 220 * np.arange(2 * 16000) / 16000)
+    write_mp4(folder / "canary.mp4", pictures, (128, 96), 25, tone, 16000)
+    return folder / "canary.mp4"
+
+
 def _faces() -> Iterator[Finding]:
     from vaemo_clips.faces.models import FaceModels
 
@@ -110,16 +125,15 @@ def _decoding() -> Iterator[Finding]:
     from vaemo_annotate.media import encode_clip
     from vaemo_annotate.prompt import MediaSettings
     from vaemo_annotate.prompt_view import single_clip
-    from vaemo_clips.demo_clips import make_demo_clips
     from vaemo_clips.transcode import cut
 
     with tempfile.TemporaryDirectory(prefix="vaemo-doctor-") as name:
         try:
-            path = make_demo_clips(Path(name), count=1)[0]
+            path = _canary(Path(name))
             media = encode_clip(path, single_clip(path), MediaSettings(), frozenset({"video", "audio"}))
             video, audio = media.facts.video, media.facts.audio
-            assert video is not None, "the demo clip has a picture"
-            assert audio is not None, "the demo clip has sound"
+            assert video is not None, "the canary has a picture"
+            assert audio is not None, "the canary has sound"
             yield Finding(
                 "ok",
                 "decoding",
@@ -184,12 +198,11 @@ def _server(url: str | None, model: str | None) -> Iterator[Finding]:
     from vaemo_annotate.progress import Display
     from vaemo_annotate.run import run
     from vaemo_annotate.settings import RunSettings
-    from vaemo_clips.demo_clips import make_demo_clips
     from vaemo_clips.index import index
 
     with tempfile.TemporaryDirectory(prefix="vaemo-doctor-") as name:
         folder = Path(name)
-        make_demo_clips(folder / "clips", count=1)
+        _canary(folder / "clips")
         index(folder / "clips", folder / "clips.parquet", workers=1)
         (folder / "canary.yaml").write_text(_CANARY_PROMPT, encoding="utf-8")
         settings = RunSettings(

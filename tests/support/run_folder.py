@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vaemo_clips.caption import DESCRIPTION_SCHEMA, VERDICT_SCHEMA, caption_schema, reject_schema
+from vaemo_clips.cues.cue import Cue
 
 PROMPT_TEXT = """\
 name: cot_v2
@@ -38,7 +39,7 @@ def caption_row(number: int, **changes: Any) -> dict[str, Any]:
         "latency_s": 0.5,
         "attempts": 1,
     }
-    cue = {"name": "f0_median", "value": 180.5 + number, "unit": "Hz", "coverage": 0.8, "state": "measured"}
+    cue = Cue("f0_median", 180.5 + number, "Hz", 0.8, population_sd=0.5).to_dict()
     row = {
         "clip_id": clip_id,
         "path": f"actor_01/{clip_id}.mp4",

@@ -67,7 +67,7 @@ _MEASURES: Final = (
     _Measure("lip_corner_pull", EYE_DISTANCES, "lip_corner_pull", _median),
     _Measure("lip_corner_pull_range", EYE_DISTANCES, "lip_corner_pull", _range),
     _Measure("lip_corner_depress", EYE_DISTANCES, "lip_corner_depress", _median),
-    _Measure("lip_press", "share of mouth width", "lip_press", _median, is_weak=True),
+    _Measure("lip_press", "-redness", "lip_press", _median, is_weak=True),
     _Measure("head_pitch", DEGREES, "pitch_deg", _median),
     _Measure("head_yaw", DEGREES, "yaw_deg", _median),
     _Measure("head_roll", DEGREES, "roll_deg", _median),

@@ -9,7 +9,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from vaemo_clips.faces.geometry import head_axes, head_pose_deg
@@ -76,17 +75,7 @@ class EyeWatch:
 
 def _eye_region(mesh: Mesh, is_right: bool) -> Region:
     """The square around one eye, level with it, in pixels of the mesh's patch."""
-    start, end = (_in_patch(mesh.points_px[point, :2], mesh) for point in _CORNERS[is_right])
+    start, end = mesh.in_patch(_CORNERS[is_right])
     (x, y), (along_x, along_y) = (start + end) / 2, end - start
     side = _EYE_TO_REGION * math.hypot(along_x, along_y)
     return Region(float(x), float(y), side, math.atan2(along_y, along_x))
-
-
-def _in_patch(point_px: NDArray[np.float32], mesh: Mesh) -> NDArray[np.float32]:
-    """A point of the picture as one of the patch."""
-    region = mesh.patch_region
-    cos, sin = (part / region.side for part in region.axes)
-    x, y = point_px - np.array([region.x, region.y], np.float32)
-    scale = mesh.patch.shape[0] / region.side
-    level = np.array([cos * x + sin * y, cos * y - sin * x], np.float32)
-    return level * np.float32(scale) + np.float32(mesh.patch.shape[0] / 2)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from vaemo_clips.faces.detector import iou
 from vaemo_clips.faces.eyes import EyeReader, EyeWatch
-from vaemo_clips.faces.geometry import GeometryMeter
+from vaemo_clips.faces.geometry import Details, GeometryMeter
+from vaemo_clips.faces.lips import lip_redness
 from vaemo_clips.faces.mesh import Mesh
 from vaemo_clips.faces.region import Region
 from vaemo_clips.faces.rows import TrackRows
@@ -45,7 +46,8 @@ class FollowedFace:
     def add(self, index: int, time_s: float, mesh: Mesh) -> None:
         """Take `mesh` as this face in the picture `index` at `time_s`."""
         self.region, self.box_px, self.seen_s = mesh.region, mesh.box_px, time_s
-        self.rows.add(index, mesh, self._meter.measure(mesh.points_px, time_s, *self._eyes.measure(mesh)))
+        details = Details(*self._eyes.measure(mesh), lip_redness(mesh))
+        self.rows.add(index, mesh, self._meter.measure(mesh.points_px, time_s, details))
 
     def confirm(self, time_s: float, mesh: Mesh | None = None) -> None:
         """A detector has seen the face too; with `mesh`, remember how it looks."""

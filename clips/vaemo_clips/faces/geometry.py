@@ -8,7 +8,7 @@ MediaPipe face mesh (Kartynnik et al. 2019, arXiv 1907.06724); left and right ar
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ GEOMETRY: Final = (
     "mouth_opening",  # gap between the lips
     "lip_corner_pull",  # AU12: corners up and apart
     "lip_corner_depress",  # AU15: how far the corners lie below nose and upper lip
-    "lip_press",  # AU23/24: how thin the lips are for their width
+    "lip_press",  # AU23/24: how little red of the lips shows against the skin, from lips.py
     "face_motion",  # mean speed of brows and lips in eye distances a second; NaN for the first picture of a shot
 )
 """Names of the columns that `GeometryMeter.measure` returns."""
@@ -41,6 +41,14 @@ _NOSE_BASE, _LIP_TOP, _LIP_UPPER, _LIP_LOWER, _LIP_BOTTOM = 2, 0, 13, 14, 17
 _MOVING = [*_BROWS, *_CORNERS, _LIP_UPPER, _LIP_LOWER, _LIP_TOP, _LIP_BOTTOM]
 
 
+class Details(NamedTuple):
+    """What a mesh hardly moves for and what is therefore looked at apart (eyes.py, lips.py)."""
+
+    eye_opening: float
+    inner_brow: float
+    lip_redness: float
+
+
 class GeometryMeter:
     """Measures one face's meshes in time order."""
 
@@ -48,15 +56,12 @@ class GeometryMeter:
         """Start a face."""
         self._last: tuple[float, Points] | None = None
 
-    def measure(self, mesh_px: Points, time_s: float, eye_opening: float, inner_brow: float) -> Points:
-        """Return the values of `GEOMETRY`, (G,), of a mesh (468, 3): x right, y down, z in the same scale.
-
-        `eye_opening` and `inner_brow` are measured apart (`eyes.EyeWatch`): the mesh hardly moves there.
-        """
+    def measure(self, mesh_px: Points, time_s: float, details: Details) -> Points:
+        """Return the values of `GEOMETRY`, (G,), of a mesh (468, 3): x right, y down, z in the same scale."""
         axes = head_axes(mesh_px)
         points = _in_head_frame(mesh_px, axes)
-        lids = (inner_brow, eye_opening)
-        values = (*head_pose_deg(axes), _brow_raise(points), *lids, *_mouth(points), self._motion(points, time_s))
+        upper = (_brow_raise(points), details.inner_brow, details.eye_opening)
+        values = (*head_pose_deg(axes), *upper, *_mouth(points), -details.lip_redness, self._motion(points, time_s))
         return np.array(values, np.float32)
 
     def _motion(self, points: Points, time_s: float) -> float:
@@ -99,13 +104,12 @@ def _brow_raise(points: Points) -> float:
     return float(points[_EYE_CORNERS, 1].mean() - points[_BROWS, 1].mean())
 
 
-def _mouth(points: Points) -> tuple[float, float, float, float]:
+def _mouth(points: Points) -> tuple[float, float, float]:
     opening = _distance(points, _LIP_UPPER, _LIP_LOWER)
     width = _distance(points, *_CORNERS)
     # Nose and upper lip hardly move when the jaw drops.
     drop = float(points[[*_CORNERS], 1].mean() - points[[_NOSE_BASE, _LIP_TOP], 1].mean())
-    red = _distance(points, _LIP_TOP, _LIP_UPPER) + _distance(points, _LIP_LOWER, _LIP_BOTTOM)
-    return opening, 0.5 * width - drop, drop, 1 - red / width
+    return opening, 0.5 * width - drop, drop
 
 
 def _distance(points: Points, one: int, other: int) -> float:

@@ -6,6 +6,7 @@ Kartynnik et al. (2019), Real-time Facial Surface Geometry from Monocular Video 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,14 @@ class Mesh:
     def anchors_px(self) -> NDArray[np.float32]:
         """The alignment points (5, 2)."""
         return self.points_px[list(ANCHOR_POINTS), :2]
+
+    def in_patch(self, points: Sequence[int]) -> NDArray[np.float32]:
+        """The places (K, 2) of some of the points in the patch's own pixels."""
+        region, side = self.patch_region, self.patch.shape[0]
+        cos, sin = (part / region.side for part in region.axes)
+        moved = self.points_px[list(points), :2] - np.array([region.x, region.y], np.float32)
+        level = moved @ np.array([[cos, -sin], [sin, cos]], np.float32)
+        return np.asarray(level * np.float32(side / region.side) + np.float32(side / 2), np.float32)
 
     @property
     def region(self) -> Region:
