@@ -14,7 +14,7 @@ os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 
 from tests.support.servers import FakeServerProcess, fake_server, vllm_server
 from tests.support.workspace import Workspace
-from vaemo_clips.demo import LABELS, TRUTH, make_demo_clips
+from vaemo_clips.demo import LABELS, TRUTH, DemoClip, make_demo_clips
 from vaemo_clips.index import index
 from vaemo_clips.probe import probe
 
@@ -52,6 +52,12 @@ def indexed(demo_clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 writer.writerow([path.name, f"{start_s:.1f}", f"{end_s:.1f}", f"speaker_{path.stem[:2]}"])
     index(folder / "segments.csv", folder / "clips.parquet", root=demo_clips, workers=2)
     return folder
+
+
+@pytest.fixture(scope="session")
+def talking_heads(tmp_path_factory: pytest.TempPathFactory) -> list[DemoClip]:
+    """Fourteen clips with picture and sound: two speakers, each in seven emotions, with the truth planted in them."""
+    return make_demo_clips(tmp_path_factory.mktemp("talking"), 14, num_speakers=2, workers=2, complete=True)
 
 
 def has_both_tracks(path: Path) -> bool:

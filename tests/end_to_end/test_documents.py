@@ -63,14 +63,15 @@ def test_the_sample_table_is_indexed_as_the_page_says(tmp_path: Path, demo_clips
     assert "4 clips + 0 rejects = 4 found" in done.stdout, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("command", ["index", "run", "merge", "show", "prompt", "doctor", "push"])
+@pytest.mark.parametrize("command", ["index", "run", "cues", "merge", "show", "prompt", "doctor", "push"])
 def test_help_teaches_and_loads_nothing_heavy(command: str) -> None:
     import subprocess
     import sys
 
     code = "import sys; from vaemo_annotate.cli import app; app(sys.argv[1:], standalone_mode=False);"
     code += (
-        "print('HEAVY', [m for m in ('av', 'numpy', 'pyarrow', 'aiohttp', 'datasets', 'jinja2') if m in sys.modules])"
+        "heavy = ('av', 'numpy', 'pyarrow', 'aiohttp', 'datasets', 'jinja2', 'matplotlib', 'PIL', 'scipy');"
+        "print('HEAVY', [m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code, command, "--help"], capture_output=True, text=True, check=True)
     assert "HEAVY []" in done.stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from vaemo_clips.cues.cue import Cue, Reason
@@ -50,7 +50,9 @@ class Measurement:
             own = reference.norm(cue.name, cue.value) if reference and cue.value is not None else None
             if own is not None:
                 speaker[cue.name] = own
-        return self.outline.events(population_norms(), speaker)
+        events = self.outline.events(population_norms(), speaker)
+        # An outline's last step may reach beyond the clip.
+        return tuple(replace(event, end_s=min(event.end_s, self.facts.duration_s)) for event in events)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the measurement as plain values, for a ledger."""

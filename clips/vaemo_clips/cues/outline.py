@@ -27,6 +27,7 @@ OUTLINED = {
 """Cues whose course is kept, and the curve each is read from; a mouth that opens is speech more often than not."""
 _STANDS_OUT_SD = 1.5
 _MIN_EVENT_S = 0.4
+_MIN_SHUT_S = 0.6  # shorter is a blink
 _WHOLE_CLIP = 0.9  # of what was measured
 
 
@@ -59,8 +60,9 @@ class Outline:
     def events(self, people: Mapping[str, Norm], speaker: Mapping[str, Norm]) -> tuple[Event, ...]:
         """Return the stretches that lie beyond 1.5 standard deviations for at least 0.4 s, in time order.
 
-        A cue is held against the `speaker` where that norm is known, else against `people`. What holds over the
-        whole clip is no event: the cue itself says it, and against people it may be no more than a person's look.
+        Eyes that shut for less than 0.6 s blink, which is no event. A cue is held against the `speaker` where that
+        norm is known, else against `people`. What holds over the whole clip is no event: the cue itself says it, and
+        against people it may be no more than a person's look.
         """
         found: list[Event] = []
         for cue, values in self.values.items():
@@ -85,12 +87,12 @@ class Outline:
                 against=against,
             )
             for first, last in pairwise(borders)
-            if first < last and sides[first] and _is_event(first, last, self.step_s, int(np.isfinite(values).sum()))
+            if sides[first] and self._is_event(last - first, bool(cue == "eye_opening" and sides[first] < 0), values)
         ]
 
-
-def _is_event(first: int, last: int, step_s: float, num_measured: int) -> bool:
-    return (last - first) * step_s >= _MIN_EVENT_S - 1e-9 and last - first < _WHOLE_CLIP * num_measured
+    def _is_event(self, num_steps: int, is_shut: bool, values: Curve) -> bool:
+        long_enough = num_steps * self.step_s >= (_MIN_SHUT_S if is_shut else _MIN_EVENT_S) - 1e-9
+        return long_enough and num_steps < _WHOLE_CLIP * int(np.isfinite(values).sum())
 
 
 def _means(values: Curve, steps: np.ndarray, num_steps: int) -> tuple[float | None, ...]:
