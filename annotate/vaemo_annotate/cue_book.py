@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -18,19 +18,20 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from vaemo_annotate.media import check_unchanged, stat_if_changed
-from vaemo_annotate.workers import in_worker
+from vaemo_annotate.references import speaker_of
+from vaemo_annotate.workers import first_cause, in_worker
 from vaemo_clips.clip import Clip
 from vaemo_clips.cues.cue import Cue
 from vaemo_clips.cues.event import Event
 from vaemo_clips.cues.measurement import Facts, Measurement
-from vaemo_clips.cues.norms import MIN_OTHER_CLIPS, SpeakerReference
+from vaemo_clips.cues.norms import SpeakerReference
 from vaemo_clips.errors import MediaError
 
 if TYPE_CHECKING:
     from vaemo_annotate.ledger import Ledger
     from vaemo_clips.faces.models import FaceModels
 
-MEASURE_VERSION = 1
+MEASURE_VERSION = 2
 """Raised when cues come out otherwise than before, so that a ledger's old measurements no longer count."""
 _TIMEOUT_S = 120.0
 _TIMEOUT_PER_SECOND = 4.0  # of the clip: a slow machine on a large picture
@@ -46,10 +47,10 @@ class ClipCues:
     digest: str
 
     @classmethod
-    def of(cls, measured: Measurement, reference: SpeakerReference | None = None) -> ClipCues:
+    def of(cls, measured: Measurement, reference: SpeakerReference | None = None, clip_id: str = "") -> ClipCues:
         """Hold a measurement against its speaker, where there is a reference."""
-        judged = measured.against_speaker(reference) if reference else measured
-        events = judged.events(reference)
+        judged = measured.against_speaker(reference, clip_id) if reference else measured
+        events = judged.events(reference, clip_id)
         content = orjson.dumps([judged.to_dict(), events], option=orjson.OPT_SORT_KEYS)
         return cls(judged.facts, judged.cues, events, hashlib.sha256(content).hexdigest())
 
@@ -65,42 +66,36 @@ class CueBook:
         self._speakers: dict[str, SpeakerReference] = {}
 
     async def meet_speakers(
-        self, clips: Callable[[], Iterable[Clip]], at_once: int, on_done: Callable[[int, int], None]
-    ) -> int:
-        """Measure every clip whose speaker has enough other clips; return the number of such speakers.
-
-        `on_done` is told (done, of) after each clip.
-        """
-        counts = Counter(speaker for clip in clips() if (speaker := speaker_of(clip)))
-        known = {speaker for speaker, count in counts.items() if count > MIN_OTHER_CLIPS}
-        total, done = sum(counts[speaker] for speaker in known), 0
-        found: dict[str, list[tuple[Cue, ...]]] = {speaker: [] for speaker in known}
+        self, references: Mapping[str, Sequence[Clip]], at_once: int, on_done: Callable[[int, int], None]
+    ) -> None:
+        """Measure the clips that stand for each speaker; `on_done` is told (done, of) after each clip."""
+        found: dict[str, dict[str, tuple[Cue, ...]]] = {speaker: {} for speaker in references}
+        total = sum(len(clips) for clips in references.values())
+        done = 0
         gate = asyncio.Semaphore(at_once)
 
         async def measure(clip: Clip, speaker: str) -> None:
             nonlocal done
-            try:
-                found[speaker].append((await self._measurement(clip)).cues)
-            except MediaError:
-                pass  # it is met again, and rejected, when its turn comes
-            finally:
-                gate.release()
-                done += 1
-                on_done(done, total)
+            async with gate:
+                # A clip that cannot be measured is met again, and rejected, when its turn comes.
+                with suppress(MediaError):
+                    found[speaker][clip.clip_id] = (await self._measurement(clip)).cues
+            done += 1
+            on_done(done, total)
 
-        async with asyncio.TaskGroup() as tasks:
-            for clip in clips():
-                speaker = speaker_of(clip)
-                if speaker in known:
-                    await gate.acquire()
-                    tasks.create_task(measure(clip, str(speaker)))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for speaker, clips in references.items():
+                    for clip in clips:
+                        tasks.create_task(measure(clip, speaker))
+        except BaseExceptionGroup as group:
+            raise first_cause(group) from group
         self._speakers = {speaker: SpeakerReference(cues) for speaker, cues in found.items()}
-        return len(self._speakers)
 
     async def cues_of(self, clip: Clip) -> ClipCues:
         """Return a clip's cues, measured now or earlier. Raises MediaError."""
         measured = await self._measurement(clip)
-        return ClipCues.of(measured, self._speakers.get(speaker_of(clip) or ""))
+        return ClipCues.of(measured, self._speakers.get(speaker_of(clip) or ""), clip.clip_id)
 
     async def _measurement(self, clip: Clip) -> Measurement:
         key = self._memo_key(clip)
@@ -118,12 +113,6 @@ class CueBook:
             _versions(), stat_if_changed(self._root / clip.path, clip),
         ]  # fmt: skip
         return hashlib.sha256(orjson.dumps(depends_on)).digest()
-
-
-def speaker_of(clip: Clip) -> str | None:
-    """Return who speaks in a clip, where its source says so."""
-    speaker = clip.extra.get("speaker")
-    return None if speaker is None or str(speaker) == "" else str(speaker)
 
 
 def measure_clip(path: Path, clip: Clip) -> Measurement:
@@ -154,4 +143,4 @@ def _models() -> FaceModels:
 
 @cache
 def _versions() -> list[str]:
-    return [version(name) for name in ("av", "numpy", "ai-edge-litert")]
+    return [version(name) for name in ("av", "numpy", "pillow", "ai-edge-litert")]

@@ -74,6 +74,8 @@ def _check_outputs(file: Path, plot: Path | None, json_out: Path | None) -> None
     for option, path in (("--plot", plot), ("--json", json_out)):
         if path is not None:
             _check_writable(f"{option} {path}", file, path)
+    if plot is not None and json_out is not None and plot.resolve() == json_out.resolve():
+        raise FigureError(f"--plot and --json both name {plot}; give two names")
     if plot is not None and find_spec("matplotlib") is None:
         raise MissingExtraError("matplotlib", "cues")
 

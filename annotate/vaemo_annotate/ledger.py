@@ -14,7 +14,8 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -58,6 +59,7 @@ class Ledger:
         self._failure: BaseException | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._held: dict[bytes, asyncio.Event] = {}
         try:
             self._reader = _connect(path)
             version = self._reader.execute("PRAGMA user_version").fetchone()[0]
@@ -104,6 +106,17 @@ class Ledger:
         """Return the committed replies under a request key, in the order of their attempts."""
         rows = self._reader.execute("SELECT reply FROM attempts WHERE key = ? ORDER BY attempt", (key,))
         return [Reply.from_json(row[0]) for row in rows]
+
+    @asynccontextmanager
+    async def alone(self, key: bytes) -> AsyncIterator[None]:
+        """Hold a request key: two clips with the same bytes wait for one another, and nothing is asked twice."""
+        while key in self._held:
+            await self._held[key].wait()
+        self._held[key] = asyncio.Event()
+        try:
+            yield
+        finally:
+            self._held.pop(key).set()
 
     async def commit_reply(self, key: bytes, attempt: int, step: str, clip_id: str, reply: Reply) -> None:
         """Commit one reply; returns when it is on disk. Never overwrites."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,11 +20,12 @@ from vaemo_annotate.media import ClipSource, MediaDecoder, PooledDecoder
 from vaemo_annotate.pilot import Estimate, estimate, write_page
 from vaemo_annotate.progress import Display, RunCounts
 from vaemo_annotate.prompt import Prompt, load_prompt
+from vaemo_annotate.references import reference_clips, speaker_of
 from vaemo_annotate.results import run_record, write_results
 from vaemo_annotate.run_folder import RunFolder, snapshot_manifest
 from vaemo_annotate.selection import Row, count_selected, select_clips
 from vaemo_annotate.settings import RunSettings
-from vaemo_annotate.workers import decoding_pool
+from vaemo_annotate.workers import decoding_pool, first_cause
 from vaemo_clips.clip import Clip
 from vaemo_clips.manifest import Manifest
 
@@ -68,7 +69,7 @@ class ClipPump:
                     self._active += 1
                     tasks.create_task(self._caption(position, clip))
         except BaseExceptionGroup as group:
-            raise _first_cause(group) from group
+            raise first_cause(group) from group
 
     async def _caption(self, position: int, clip: Clip) -> None:
         try:
@@ -81,11 +82,6 @@ class ClipPump:
         finally:
             self._active -= 1
             self._freed.set()
-
-
-def _first_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = group.exceptions[0]
-    return _first_cause(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def run(settings: RunSettings, display: Display | None = None) -> RunSummary:
@@ -152,10 +148,10 @@ def _cue_book(identity: ModelIdentity, prompt: Prompt, manifest: Manifest, pool:
 async def _meet_speakers(
     book: CueBook, settings: RunSettings, manifest: Manifest, seed: int, workers: int, display: Display
 ) -> None:
-    def clips() -> Iterator[Clip]:
-        return (clip for _, clip in select_clips(manifest, settings, seed))
-
+    chosen = (speaker_of(clip) for _, clip in select_clips(manifest, settings, seed))
+    references = reference_clips(manifest.clips(), frozenset(speaker for speaker in chosen if speaker))
     async with display.steps("measuring the speakers' clips") as on_done:
-        num_speakers = await book.meet_speakers(clips, 2 * workers, on_done)
-    if num_speakers:
-        display.announce(f"cues are held against each speaker's other clips ({num_speakers:,} speakers) and people's")
+        await book.meet_speakers(references, 2 * workers, on_done)
+    if references:
+        people = f"{len(references):,} speaker{'s' if len(references) > 1 else ''}"
+        display.announce(f"cues are held against each speaker's other clips ({people}) and against people's")

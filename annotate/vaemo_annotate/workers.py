@@ -54,3 +54,9 @@ async def in_worker(
         detail = f"{name}: {type(error).__name__}: {error}; transcode the file"
         raise MediaError("decoder_failed", detail) from error
     return result
+
+
+def first_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first error inside a task group's, which is the one to tell the user."""
+    first = group.exceptions[0]
+    return first_cause(first) if isinstance(first, BaseExceptionGroup) else first

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 _UPRIGHT = (1, 0, 0, 1)
 _MAX_PIXEL_ASPECT = 4
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+"""Weights of red, green and blue in brightness (Rec. ITU-R BT.601)."""
 
 
 @dataclass(frozen=True, slots=True)

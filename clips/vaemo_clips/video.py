@@ -135,9 +135,10 @@ class _PictureReader:
     def pictures(self, begin_s: float, end_s: float) -> Iterator[tuple[VideoFrame, float]]:
         """The pictures that come in [begin_s, end_s), in order, each with its own time."""
         on_screen = self.frame_at(begin_s)
-        if on_screen is not self._upcoming and begin_s - _SNAP_S <= on_screen[1] < end_s:
+        until_s = end_s - _SNAP_S  # a picture on the border belongs to what begins there, however that was rounded
+        if on_screen is not self._upcoming and begin_s - _SNAP_S <= on_screen[1] < until_s:
             yield on_screen
-        while self._upcoming is not None and self._upcoming[1] < end_s:
+        while self._upcoming is not None and self._upcoming[1] < until_s:
             yield self._upcoming
             self._step()
 

@@ -66,8 +66,8 @@ def test_a_row_tells_value_unit_distance_coverage_and_state() -> None:
     sd = population_norms()["f0_median"].distance(200.0)
     assert pitch.split() == ["pitch,", "median", "200", "Hz", f"{sd:+.1f}", scale(sd), "80%", "measured"]
     furrow = next(line for line in lines if line.startswith("brow furrow"))
-    assert furrow.rstrip().endswith("100% weak: mesh")
-    assert sum(line.startswith("mesh: ") for line in lines) == 1
+    assert furrow.rstrip().endswith("100% weak: rough")
+    assert sum(line.startswith("rough: ") for line in lines) == 1
 
 
 def test_a_group_without_any_value_is_one_row_and_one_reason_with_a_remedy() -> None:

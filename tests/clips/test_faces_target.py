@@ -85,7 +85,7 @@ def test_what_speaks_against_a_face_makes_it_weak(track: FaceTrack, reason: str)
 def test_a_mesh_that_is_not_sure_of_its_face_makes_it_weak() -> None:
     track = track_of(ALWAYS)
     track.presence[:] = 0.6
-    assert chosen(track).reasons == ("unreliable_from_mesh",)
+    assert chosen(track).reasons == ("weak_source",)
 
 
 def test_several_faces_weaken_the_choice_only_where_another_scores_nearly_as_much() -> None:

@@ -42,7 +42,7 @@ def test_every_planted_pause_is_found_and_both_its_edges(pairs: list[Pair]) -> N
         for pause in clip.planted.pauses_s
         if not any(np.abs(np.subtract(other, pause)).max() <= 0.05 for other in found.facts.pauses_s)
     ]
-    assert sum(len(clip.planted.pauses_s) for clip, _ in pairs) >= 14
+    assert sum(len(clip.planted.pauses_s) for clip, _ in pairs) >= 5
     assert missed == []
 
 
@@ -54,7 +54,7 @@ def test_the_face_is_described_in_nearly_every_picture(pairs: list[Pair]) -> Non
 
 
 def strong_differences(pairs: list[Pair]) -> Iterator[tuple[str, str, float, float]]:
-    """Yield (file, cue, planted, measured) distance from the speaker's neutral clip, where at least one sd is planted."""
+    """Yield file, cue, planted and measured distance from the speaker's neutral clip, where that is one sd or more."""
     neutral = {clip.speaker: (clip, found) for clip, found in pairs if clip.emotion == "neutral"}
     for clip, found in pairs:
         calm_clip, calm_found = neutral[clip.speaker]

@@ -25,7 +25,7 @@ def test_tilt_is_the_source_s(f0_hz: float, tilt_db: float) -> None:
 
 def test_a_brighter_voice_is_brighter_in_every_cue() -> None:
     dark, bright = (measured(silence(0.2), voice(intonation(0.6, [(0, 130)]), 0.6, t), silence(0.2)) for t in (-15, -6))
-    for name, sign in (("alpha_ratio", 1), ("hammarberg_index", -1), ("spectral_centroid", 1), ("low_slope", 1)):
+    for name, sign in (("alpha_ratio", 1), ("hammarberg_index", -1), ("spectral_centroid", 1), ("low_band_ratio", 1)):
         assert sign * (value(bright, name) - value(dark, name)) > 0, name
 
 
@@ -79,4 +79,4 @@ def test_anger_is_louder_higher_and_sharper_than_neutral_in_every_one_of_six_act
         )
         assert value(angry, "loudness_level") > value(neutral, "loudness_level") + 5, actor
         assert value(angry, "f0_median") > value(neutral, "f0_median"), actor
-        assert value(angry, "low_slope") > value(neutral, "low_slope"), actor
+        assert value(angry, "low_band_ratio") > value(neutral, "low_band_ratio"), actor

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +14,6 @@ from vaemo_annotate.wording.cue_text import cue_texts
 from vaemo_clips.errors import MediaError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from vaemo_annotate.cue_book import ClipCues, CueBook
     from vaemo_annotate.ledger import Ledger
     from vaemo_annotate.media import ClipSource, EncodedMedia, MediaFacts
@@ -74,7 +70,6 @@ class ChatEngine:
         self._on_reply = on_reply
         self._gone = gone
         self._book = book
-        self._asking: dict[bytes, asyncio.Event] = {}
 
     async def caption(self, source: ClipSource, sample_index: int) -> Outcome:
         """Caption one sample of one clip (Engine)."""
@@ -133,7 +128,7 @@ class ChatEngine:
         """Ask one step, through the ledger, until it is answered. Raises _StepRejected, RequestFailed, MediaError."""
         text = _render_step(step, source, facts, cues, answers)
         key = self._key(step, source, facts, text, sample_index, seed)
-        async with self._only_asker(key):
+        async with self._ledger.alone(key):
             replies = self._ledger.replies(key)
             request = self._request(step, facts, text, seed)
             while isinstance(move := next_move(request, step.reply_schema, replies), Ask):
@@ -148,17 +143,6 @@ class ChatEngine:
                 return _Answer(value, record, key, replies[-1].created_at)
             case GiveUp(fault):
                 raise _StepRejected(step.name, fault, record, key)
-
-    @asynccontextmanager
-    async def _only_asker(self, key: bytes) -> AsyncIterator[None]:
-        """Two clips with the same bytes wait for one another: the same request is never sent twice."""
-        while key in self._asking:
-            await self._asking[key].wait()
-        self._asking[key] = asyncio.Event()
-        try:
-            yield
-        finally:
-            self._asking.pop(key).set()
 
     def _key(
         self, step: Step, source: ClipSource, facts: MediaFacts, text: str, sample_index: int, seed: int | None

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
@@ -65,7 +63,6 @@ class CuesEngine:
         self._limit = limit
         self._seed = seed
         self._on_reply = on_reply
-        self._writing: dict[bytes, asyncio.Event] = {}
 
     async def caption(self, source: ClipSource, sample_index: int) -> Outcome:
         """Caption one sample of one clip (Engine)."""
@@ -79,7 +76,7 @@ class CuesEngine:
         if nothing is not None:
             return Reject(nothing.reason, nothing.detail, is_final=True)
         key = self._key(found, sample_index)
-        async with self._only_writer(key):
+        async with self._ledger.alone(key):
             replies = self._ledger.replies(key)
             if not replies:
                 content = _content(found, judge(found.cues, found.facts, found.events), key)
@@ -87,17 +84,6 @@ class CuesEngine:
                 await self._ledger.commit_reply(key, 0, STEP, source.clip.clip_id, replies[0])
                 self._on_reply(replies[0])
         return self._caption(replies[0], found, key)
-
-    @asynccontextmanager
-    async def _only_writer(self, key: bytes) -> AsyncIterator[None]:
-        """Two clips with the same bytes wait for one another: a reply is never committed twice."""
-        while key in self._writing:
-            await self._writing[key].wait()
-        self._writing[key] = asyncio.Event()
-        try:
-            yield
-        finally:
-            self._writing.pop(key).set()
 
     def _key(self, found: ClipCues, sample_index: int) -> bytes:
         who = identity()

@@ -148,6 +148,8 @@ async def open_engine(
     name, why = choose_engine(settings)
     announce(f"engine: {name} ({why})")
     if name == "cues":
+        if settings.concurrency != "auto":
+            announce("--concurrency is for servers; the cues engine measures with --workers processes")
         yield OpenCues(cues_identity(), FixedConcurrency(settings.workers or os.cpu_count() or 1))
         return
     async with _open_server(name, settings, prompt, server_log, announce) as server:

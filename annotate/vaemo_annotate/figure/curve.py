@@ -51,9 +51,3 @@ def reach(values: Values, least: float, most: float) -> float:
     finite = values[np.isfinite(values)]
     top = float(np.percentile(finite, 99.7)) if len(finite) else 0.0
     return float(np.clip(np.ceil(1.05 * top), least, most))
-
-
-def runs(is_on: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return the half-open runs of True in (N,)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], is_on.astype(np.int8), [0]])))
-    return [(int(begin), int(end)) for begin, end in zip(edges[::2], edges[1::2], strict=True)]

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vaemo_annotate.figure.curve import draw_curve, runs, thinned
+from vaemo_annotate.figure.curve import draw_curve, thinned
 from vaemo_annotate.figure.log_mel import LOW_HZ, SoundPicture, mel
 from vaemo_annotate.figure.panel import Panel, label_right
 from vaemo_annotate.figure.style import INK, ORANGE, PLOT_WIDTH_IN, QUIET, SKY, SMALL_PT, VERMILION
 from vaemo_clips.voice.curves import HOP_S
+from vaemo_clips.voice.runs import runs_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +62,7 @@ class VoicePanels:
         label_right(axes, self._legend())
 
     def _shade_speech(self, axes: Axes) -> None:
-        spans = [(begin * HOP_S, (end - begin) * HOP_S) for begin, end in runs(self.curves.is_speech)]
+        spans = [(begin * HOP_S, (end - begin) * HOP_S) for begin, end in runs_of(self.curves.is_speech)]
         if spans:
             low_high = axes.get_xaxis_transform()
             axes.broken_barh(spans, (0, 1), color=SKY, alpha=0.28, linewidth=0, zorder=0, transform=low_high)

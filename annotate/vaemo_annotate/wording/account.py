@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vaemo_annotate.wording.affect import Affect
-from vaemo_annotate.wording.measures import FACE_NAMES, TWINS
+from vaemo_annotate.wording.measures import TWINS, modality
 from vaemo_annotate.wording.paragraph import Parts, ordered
 from vaemo_annotate.wording.phrasing import Phrasing
 from vaemo_annotate.wording.score import Evidence
@@ -89,7 +89,7 @@ def _is_same_movement(one: Evidence, other: Evidence) -> bool:
 
 def _nouns(evidence: Sequence[Evidence], phrasing: Phrasing) -> str:
     """Return cues as things, those of the face first."""
-    in_order = sorted(evidence, key=lambda e: e.cue not in FACE_NAMES)
+    in_order = sorted(evidence, key=lambda e: modality(e.cue))
     return listed([phrasing.pick(f"noun.{e.cue}.{'up' if e.sd > 0 else 'down'}") for e in in_order])
 
 
@@ -106,8 +106,8 @@ def _place(affect: Affect, phrasing: Phrasing) -> str:
 
 
 def _sure(affect: Affect, phrasing: Phrasing) -> list[str]:
-    """Return the confidence; an unclear verdict has said enough by itself."""
-    if affect.verdict == "unclear":
+    """Return the confidence; where neither a name nor a place is given, there is nothing to be sure of."""
+    if affect.verdict == "unclear" and affect.valence is None and affect.arousal is None:
         return []
     return [phrasing.pick(f"affect.sure.{band(affect.confidence)}", confidence=f"{affect.confidence:.2f}")]
 

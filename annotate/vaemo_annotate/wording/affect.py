@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from vaemo_annotate.wording.deviation import degree, deviation, reliability, with_events
+from vaemo_annotate.wording.contradiction import without_contradictions
+from vaemo_annotate.wording.deviation import deviation, notable, reliability, with_events
 from vaemo_annotate.wording.facts import speaks, usable
-from vaemo_annotate.wording.measures import FACE_NAMES, VOICE_NAMES
+from vaemo_annotate.wording.measures import TOLD
 from vaemo_annotate.wording.rules import Dimension, EmotionName, Rules, load_rules
 from vaemo_annotate.wording.score import Evidence, ModalityScores, score_modality, shares, term_evidence
 from vaemo_clips.cues.cue import Cue, by_name
@@ -52,7 +53,8 @@ class Affect:
 def judge(cues: Iterable[Cue], facts: Facts, events: Sequence[Event] = (), rules: Rules | None = None) -> Affect:
     """Read the affect out of cues and their events. Cues that the rules do not name are ignored."""
     rules = rules or load_rules()
-    named = by_name(with_events(usable(cues, facts), events, facts.duration_s))
+    sound, lasting = without_contradictions(usable(cues, facts), events, rules)
+    named = by_name(with_events(sound, lasting, facts.duration_s))
     speaking = speaks(named, facts)
     face = score_modality(named, "face", rules, speaking)
     voice = score_modality(named, "voice", rules, speaking)
@@ -135,9 +137,9 @@ def name_emotions(
 
 def num_strong(cues: Iterable[Cue], rules: Rules) -> int:
     """Return how many measured cues are strongly off the usual; where the head points does not count."""
-    known = {*FACE_NAMES, *VOICE_NAMES} - {"head_yaw", "head_pitch", "head_roll"}
+    known = {*TOLD} - {"head_yaw", "head_pitch", "head_roll"}
     measured = [cue for cue in cues if cue.name in known and cue.state == "measured"]
-    return sum(degree(d.sd, rules) == "strong" for cue in measured if (d := deviation(cue)))
+    return sum(notable(cue.name, d, rules) == "strong" for cue in measured if (d := deviation(cue)))
 
 
 def compare(

@@ -10,7 +10,7 @@ from typing import Literal
 from vaemo_annotate.wording.measures import modality
 from vaemo_annotate.wording.rules import Rules
 from vaemo_clips.cues.cue import Cue
-from vaemo_clips.cues.event import Against, Direction, Event
+from vaemo_clips.cues.event import Against, Event
 
 Degree = Literal["slight", "clear", "strong"]
 
@@ -22,10 +22,10 @@ class Deviation:
     sd: float
     against: Against
 
-    @property
-    def direction(self) -> Direction:
-        """Up where the cue is above the usual."""
-        return "up" if self.sd > 0 else "down"
+    @classmethod
+    def of(cls, event: Event) -> Deviation:
+        """Return the distance of an event."""
+        return cls(event.signed_sd, event.against)
 
 
 def deviation(cue: Cue | None) -> Deviation | None:
@@ -67,10 +67,21 @@ def degree(sd: float, rules: Rules) -> Degree | None:
     return "slight" if size >= rules.degrees.slight else None
 
 
-def strength(sd: float, rules: Rules) -> float:
-    """Return a distance as evidence in [-1, 1]: nothing within the dead zone, no more beyond the full distance."""
-    size = (abs(sd) - rules.strength.dead_zone_sd) / (rules.strength.full_sd - rules.strength.dead_zone_sd)
-    return math.copysign(min(1.0, max(0.0, size)), sd)
+def notable(name: str, distance: Deviation, rules: Rules) -> Degree | None:
+    """Return how strong a cue's distance is in words, None where that cue within that distance says nothing."""
+    return degree(distance.sd, rules) if abs(distance.sd) >= least_sd(name, distance.against, rules) else None
+
+
+def least_sd(name: str, against: Against, rules: Rules) -> float:
+    """Return the distance within which a cue says nothing: against people, some differ too much between them."""
+    return rules.people_threshold.get(name, 0.0) if against == "people" else 0.0
+
+
+def strength(name: str, distance: Deviation, rules: Rules) -> float:
+    """Return a cue's distance as evidence in [-1, 1]: nothing in the dead zone, no more beyond the full distance."""
+    dead_zone_sd = max(rules.strength.dead_zone_sd, least_sd(name, distance.against, rules))
+    size = (abs(distance.sd) - dead_zone_sd) / (rules.strength.full_sd - dead_zone_sd)
+    return math.copysign(min(1.0, max(0.0, size)), distance.sd)
 
 
 def reliability(cue: Cue, rules: Rules, while_speaking: bool) -> float:
@@ -78,7 +89,7 @@ def reliability(cue: Cue, rules: Rules, while_speaking: bool) -> float:
     distance = deviation(cue)
     if distance is None:
         return 0.0
-    carried = min(1.0, cue.coverage / rules.full_coverage[modality(cue)])
+    carried = min(1.0, cue.coverage / rules.full_coverage[modality(cue.name)])
     if cue.state == "weak":
         carried *= rules.weak_factor
     if distance.against == "people":

@@ -35,7 +35,7 @@ def usable(cues: Iterable[Cue], facts: Facts) -> list[Cue]:
     """Return the cues without those of a modality that is not there: the level of a noise is no voice."""
     no_voice = not facts.has_audio or facts.voice_reason in VOICELESS
     gone = {name for name, is_gone in (("face", not facts.has_video), ("voice", no_voice)) if is_gone}
-    return [cue for cue in cues if modality(cue) not in gone]
+    return [cue for cue in cues if modality(cue.name) not in gone]
 
 
 def face_reasons(cues: Sequence[Cue], facts: Facts) -> list[Reason]:
@@ -60,7 +60,7 @@ def speaks(cues: Mapping[str, Cue], facts: Facts) -> bool:
 
 
 def _missing_reasons(cues: Sequence[Cue], wanted: str) -> list[Reason]:
-    return [cue.reason for cue in cues if cue.value is None and cue.reason and modality(cue) == wanted]
+    return [cue.reason for cue in cues if cue.value is None and cue.reason and modality(cue.name) == wanted]
 
 
 def _once(reasons: Sequence[Reason]) -> list[Reason]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from vaemo_annotate.wording.deviation import degree, deviation
+from vaemo_annotate.wording.deviation import Deviation, degree, deviation, notable
 from vaemo_annotate.wording.measures import TWINS, Modality, modality
 from vaemo_annotate.wording.phrasing import Phrasing
 from vaemo_annotate.wording.rules import Rules
@@ -40,7 +40,7 @@ def observe(
 ) -> list[Observation]:
     """Return what to report of one modality, the strongest first; only cues that have words (`known`)."""
     words = set(known)
-    chosen = [cue for cue in cues if cue.name in words and modality(cue) == wanted and cue.value is not None]
+    chosen = [cue for cue in cues if cue.name in words and modality(cue.name) == wanted and cue.value is not None]
     found = {cue.name: seen for cue in chosen if (seen := _observation(cue, events, rules)) is not None}
     kept = [seen for name, seen in found.items() if not _said_already(name, found)]
     return sorted(kept, key=lambda seen: (-_rank(seen, speaking), seen.cue))
@@ -48,13 +48,13 @@ def observe(
 
 def _observation(cue: Cue, events: Sequence[Event], rules: Rules) -> Observation | None:
     """Return the cue's strongest event, or how it lies over the whole clip, or nothing."""
-    own = [event for event in events if event.cue == cue.name and degree(event.sd, rules)]
+    own = [event for event in events if event.cue == cue.name and notable(cue.name, Deviation.of(event), rules)]
     reason = cue.reason if cue.state == "weak" else None
     if own:
         event = max(own, key=lambda e: (abs(e.sd), -e.begin_s))
         return Observation(cue.name, event.signed_sd, event.against, event, reason)
     distance = deviation(cue)
-    if distance is None or not degree(distance.sd, rules) or cue.name in _ONLY_EVENTS:
+    if distance is None or not notable(cue.name, distance, rules) or cue.name in _ONLY_EVENTS:
         return None
     return Observation(cue.name, distance.sd, distance.against, None, reason)
 

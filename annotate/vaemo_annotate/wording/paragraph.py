@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
+from vaemo_annotate.wording.contradiction import without_contradictions
 from vaemo_annotate.wording.deviation import deviation
 from vaemo_annotate.wording.facts import speaks, usable
 from vaemo_annotate.wording.measures import DETAILS, REGIONS, Modality, modality
@@ -15,7 +16,7 @@ from vaemo_annotate.wording.phrasing import Phrasing, load_bank
 from vaemo_annotate.wording.rules import Rules
 from vaemo_annotate.wording.sentence import MAX_CHARS, clauses, joined, listed
 from vaemo_clips.cues.cue import Cue, Reason, by_name
-from vaemo_clips.cues.event import Event
+from vaemo_clips.cues.event import Against, Event
 from vaemo_clips.cues.measurement import Facts
 
 Where = Literal["visual", "acoustic"]
@@ -60,8 +61,9 @@ def gather(where: Where, cues: Sequence[Cue], events: Sequence[Event], facts: Fa
     """Return the material of one paragraph. Events that begin after the clip's end do not count."""
     speaking = speaks(by_name(cues), facts)
     wanted = _MODALITIES[where]
-    own = tuple(cue for cue in usable(cues, facts) if modality(cue) == wanted)
     within = [event for event in events if event.begin_s < facts.duration_s]
+    consistent, within = without_contradictions(usable(cues, facts), within, rules)
+    own = tuple(cue for cue in consistent if modality(cue.name) == wanted)
     seen = observe(own, within, wanted, _worded(where), rules, speaking)
     return Material(where, own, tuple(seen), facts, speaking, rules)
 
@@ -97,7 +99,7 @@ def _shared_parts(material: Material, phrasing: Phrasing, most: int, most_limits
     weak = [seen for seen in material.seen[:most] if seen.reason is not None]
     return {
         "observed": list(_observed(plain, material, phrasing)),
-        "weak": _weak(weak, material, phrasing),
+        "weak": _weak(weak, {seen.against for seen in plain}, material, phrasing),
         "still": [] if material.seen else _still(material, phrasing),
         "limits": list(_limits(material, phrasing, most_limits)),
     }
@@ -124,15 +126,19 @@ def _clause(seen: Observation, material: Material, phrasing: Phrasing) -> str:
     return clause(seen, material.where, material.facts.duration_s, phrasing, material.rules)
 
 
-def _weak(seen: Sequence[Observation], material: Material, phrasing: Phrasing) -> list[str]:
-    """Return one sentence on the strongest weak observation and its like, if there are any."""
+def _weak(seen: Sequence[Observation], named: set[Against], material: Material, phrasing: Phrasing) -> list[str]:
+    """Return one sentence on the strongest weak observation and its like, if there are any.
+
+    It follows the plain ones: a reference that they have `named`, and no other, is not named again.
+    """
     if not seen:
         return []
     alike = [s for s in seen if (s.reason, s.against) == (seen[0].reason, seen[0].against)][:2]
     said = " and ".join(_clause(s, material, phrasing) for s in alike)
-    ref = phrasing.pick(f"ref.{material.modality}.{seen[0].against}")
+    if named != {seen[0].against}:
+        said = f"{said} {phrasing.pick(f'ref.{material.modality}.{seen[0].against}')}"
     why = phrasing.pick(f"because.{seen[0].reason}")
-    return [phrasing.pick(f"{material.where}.weak", clauses=f"{said} {ref}", why=why)]
+    return [phrasing.pick(f"{material.where}.weak", clauses=said, why=why)]
 
 
 def _still(material: Material, phrasing: Phrasing) -> list[str]:
@@ -141,9 +147,10 @@ def _still(material: Material, phrasing: Phrasing) -> list[str]:
     compared = [cue for cue in material.cues if deviation(cue) and cue.name in worded]
     if not compared:
         return [phrasing.pick(f"{material.where}.no_reference")] if material.has_values else []
-    parts = _compared_parts({cue.name for cue in compared})
-    references = {distance.against for cue in compared if (distance := deviation(cue))}
-    ref = phrasing.pick(f"ref.{material.modality}.{'speaker' if references == {'speaker'} else 'people'}")
+    against = {cue.name: distance.against for cue in compared if (distance := deviation(cue))}
+    common: Against = "people" if "people" in against.values() else "speaker"
+    parts = _compared_parts({name for name, reference in against.items() if reference == common})
+    ref = phrasing.pick(f"ref.{material.modality}.{common}")
     return [phrasing.pick(f"{material.where}.still", ref=ref, parts=listed(parts))]
 
 

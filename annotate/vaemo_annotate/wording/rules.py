@@ -19,12 +19,16 @@ class _Settings(BaseModel):
 
 
 class Term(_Settings):
-    """One cue that speaks for something when it lies `toward` up or down; `source` is `key: what it says`."""
+    """One cue that speaks for something when it lies `toward` up or down; `source` is `key: what it says`.
+
+    With `counts: against_only` it speaks against it when it lies the other way, and never for it.
+    """
 
     cue: str = Field(pattern=r"^[a-z0-9_]+$")
     toward: Literal["up", "down"]
     weight: float = Field(gt=0, le=5)
     source: str = Field(pattern=r"^[a-z0-9_]+: .+$")
+    counts: Literal["both_ways", "against_only"] = "both_ways"
 
     @property
     def sign(self) -> int:
@@ -41,8 +45,8 @@ class Pattern(_Settings):
 
     @property
     def total_weight(self) -> float:
-        """The weight of the whole pattern, measured or not."""
-        return sum(term.weight for term in self.terms) + self.unmeasured
+        """The weight of all that can speak for the pattern, measured or not."""
+        return sum(term.weight for term in self.terms if term.counts == "both_ways") + self.unmeasured
 
 
 class Emotion(_Settings):
@@ -121,6 +125,8 @@ class Rules(_Settings):
     full_coverage: dict[Literal["face", "voice"], Share]
     while_speaking: dict[str, Share]
     against_people: dict[str, Share]
+    people_threshold: dict[str, Annotated[float, Field(ge=0, lt=3)]]
+    ruled_out_by: dict[str, str]
     modality_weight: dict[Literal["face", "voice"], Share]
     naming: Naming
     confidence: Confidence

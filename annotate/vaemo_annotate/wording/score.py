@@ -76,13 +76,19 @@ def patterns_of(modality: Modality, rules: Rules) -> list[tuple[EmotionName, Pat
 def term_evidence(
     cues: Mapping[str, Cue], rule: str, terms: Sequence[Term], rules: Rules, speaking: bool
 ) -> list[Evidence]:
-    """Return what each term adds: weight x direction x strength x reliability. Terms that say nothing are left out."""
+    """Return what each term adds: weight x direction x strength x reliability.
+
+    Terms that say nothing are left out, and so is what would speak for a rule by a term that counts against it only.
+    """
     found = []
     for term in terms:
         cue = cues.get(term.cue)
         distance = deviation(cue)
         if cue is not None and distance is not None:
-            weight = term.weight * term.sign * strength(distance.sd, rules) * reliability(cue, rules, speaking)
+            weight = term.weight * term.sign * strength(term.cue, distance, rules)
+            weight *= reliability(cue, rules, speaking)
+            if term.counts == "against_only":
+                weight = min(weight, 0.0)
             found.append(Evidence(rule, expanded(term.source, rules), weight, term.cue, distance.sd))
     return [part for part in found if part.weight]
 
@@ -100,4 +106,4 @@ def expanded(source: str, rules: Rules) -> str:
 
 def _cue_strength(cue: Cue, rules: Rules) -> float:
     distance = deviation(cue)
-    return 0.0 if distance is None else strength(distance.sd, rules)
+    return 0.0 if distance is None else strength(cue.name, distance, rules)

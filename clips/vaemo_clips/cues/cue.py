@@ -13,7 +13,7 @@ State = Literal["measured", "weak", "not_measurable"]
 Reason = Literal[
     # of a face cue
     "no_video", "no_face", "face_too_small", "too_dark", "profile", "face_mostly_absent", "too_few_frames",
-    "unreliable_from_mesh", "several_faces",
+    "weak_source", "several_faces", "no_colour",
     # of a voice cue
     "no_audio", "silent", "no_speech", "too_little_speech", "no_voicing", "narrow_band", "not_finite",
 ]  # fmt: skip

@@ -9,13 +9,12 @@ from typing import Final
 import numpy as np
 
 from vaemo_clips.cues.cue import Cue, Reason
-from vaemo_clips.cues.face_curves import Curve, FaceCurves
+from vaemo_clips.cues.face_curves import HELD_SHUT, Curve, FaceCurves, blinks
 from vaemo_clips.faces.target import NoFace, TargetFace
 
 EYE_DISTANCES, EYE_WIDTHS, DEGREES = "eye distances", "eye widths", "deg"
 _MIN_PICTURES, _MIN_RANGE_PICTURES, _MIN_RANGE_S, _MIN_BLINK_S = 2, 8, 0.5, 2.0
-_BLINK_DEPTH = 0.6  # of the eye's own usual opening
-_LONGEST_BLINK_S = 0.5
+_SURE_BLINK_S = 10.0  # one blink more or less is a lot in a shorter clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +43,11 @@ def _range(times_s: Curve, values: Curve) -> float | None:
 
 
 def _blinks_per_minute(times_s: Curve, values: Curve) -> float | None:
-    """Short dips of the lid gap below a share of its median, a minute."""
+    """Short dips of the lids' opening, a minute; None where the eyes are held shut or the clip is short."""
     span_s = float(times_s[-1] - times_s[0]) if len(times_s) else 0.0
-    if len(values) < _MIN_RANGE_PICTURES or span_s < _MIN_BLINK_S:
+    if len(values) < _MIN_RANGE_PICTURES or span_s < _MIN_BLINK_S or float(np.median(values)) < HELD_SHUT:
         return None
-    is_shut = values < _BLINK_DEPTH * np.median(values)
-    edges = np.diff(np.concatenate([[0], is_shut.astype(np.int8), [0]]))
-    begins, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1
-    num_blinks = int((times_s[ends] - times_s[begins] < _LONGEST_BLINK_S).sum())
-    return 60 * num_blinks / span_s
+    return 60 * len(blinks(times_s, values)) / span_s
 
 
 _MEASURES: Final = (
@@ -67,7 +62,7 @@ _MEASURES: Final = (
     _Measure("lip_corner_pull", EYE_DISTANCES, "lip_corner_pull", _median),
     _Measure("lip_corner_pull_range", EYE_DISTANCES, "lip_corner_pull", _range),
     _Measure("lip_corner_depress", EYE_DISTANCES, "lip_corner_depress", _median),
-    _Measure("lip_press", "-redness", "lip_press", _median, is_weak=True),
+    _Measure("lip_press", "redness, negated", "lip_press", _median, is_weak=True),
     _Measure("head_pitch", DEGREES, "pitch_deg", _median),
     _Measure("head_yaw", DEGREES, "yaw_deg", _median),
     _Measure("head_roll", DEGREES, "roll_deg", _median),
@@ -93,14 +88,18 @@ def _cue(measure: _Measure, face: TargetFace, curves: FaceCurves) -> Cue:
     value = measure.sum_up(curves.times_s[is_there], values[is_there])
     coverage = float(is_there.mean())
     if value is None:
-        return Cue.missing(measure.name, measure.unit, _why_missing(curves, is_there), coverage)
+        return Cue.missing(measure.name, measure.unit, _why_missing(measure, curves, is_there), coverage)
     cue = Cue(measure.name, value, measure.unit, coverage)
     if measure.is_weak:
-        return cue.weakened("unreliable_from_mesh")
+        return cue.weakened("weak_source")
+    if measure.name == "blink_rate" and curves.times_s[-1] - curves.times_s[0] < _SURE_BLINK_S:
+        return cue.weakened("too_few_frames")
     return cue.weakened(face.reasons[0]) if face.state == "weak" and face.reasons else cue
 
 
-def _why_missing(curves: FaceCurves, is_there: np.ndarray) -> Reason:
+def _why_missing(measure: _Measure, curves: FaceCurves, is_there: np.ndarray) -> Reason:
+    if measure.name == "lip_press" and curves.is_frontal.sum() >= _MIN_PICTURES:
+        return "no_colour"
     if is_there.sum() < _MIN_PICTURES and curves.is_seen.sum() >= 2 * max(int(curves.is_frontal.sum()), 1):
         return "profile"
     return "too_few_frames"

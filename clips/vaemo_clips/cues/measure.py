@@ -66,7 +66,7 @@ def measure(
         tracks = track_faces(_from_zero(pictures, begin_s, on_progress), models)
         picture_width = tracks.width
         face = choose_target(tracks, _sound(voice))
-        face_curves = FaceCurves.of(tracks.times_s, face.track) if isinstance(face, TargetFace) else None
+        face_curves = FaceCurves.of(tracks.times_s, face.track, face.cuts_s) if isinstance(face, TargetFace) else None
     voice_part = voice_cues(voice) if voice else _no_voice()
     facts = _facts(duration_s, models is not None, voice, face)
     cues = (*face_cues(face, face_curves), *voice_part)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from vaemo_clips.cues.cue import Cue, Reason
 from vaemo_clips.cues.event import Event
-from vaemo_clips.cues.norms import Norm, SpeakerReference, against_population, population_norms
+from vaemo_clips.cues.norms import Norm, SpeakerReference, against_population, moment_norms, population_norms
 from vaemo_clips.cues.outline import Outline
 
 
@@ -37,20 +38,19 @@ class Measurement:
 
     def against_population(self) -> Measurement:
         """Return the measurement with every cue held against people's neutral clips."""
-        return Measurement(self.facts, against_population(self.cues), self.outline)
+        somebody_speaks = self.facts.has_audio and self.facts.voice_reason is None
+        return Measurement(self.facts, against_population(self.cues, somebody_speaks), self.outline)
 
-    def against_speaker(self, reference: SpeakerReference) -> Measurement:
-        """Return the measurement with every cue held against the speaker's other clips."""
-        return Measurement(self.facts, reference.judge(self.cues), self.outline)
+    def against_speaker(self, reference: SpeakerReference, clip_id: str) -> Measurement:
+        """Return the measurement of clip `clip_id` with every cue held against the speaker's other clips."""
+        return Measurement(self.facts, reference.judge(clip_id, self.cues), self.outline)
 
-    def events(self, reference: SpeakerReference | None = None) -> tuple[Event, ...]:
+    def events(self, reference: SpeakerReference | None = None, clip_id: str = "") -> tuple[Event, ...]:
         """Return what stands out over time, against the speaker where that is known, else against people."""
-        speaker: dict[str, Norm] = {}
-        for cue in self.cues:
-            own = reference.norm(cue.name, cue.value) if reference and cue.value is not None else None
-            if own is not None:
-                speaker[cue.name] = own
-        events = self.outline.events(population_norms(), speaker)
+        people = moment_norms()
+        own = {name: reference.norm(name, clip_id) for name in people} if reference else {}
+        speaker = {name: _of_moments(norm, people[name], name) for name, norm in own.items() if norm}
+        events = self.outline.events(people, speaker)
         # An outline's last step may reach beyond the clip.
         return tuple(replace(event, end_s=min(event.end_s, self.facts.duration_s)) for event in events)
 
@@ -67,3 +67,9 @@ class Measurement:
         facts["pauses_s"] = tuple((begin, end) for begin, end in facts["pauses_s"])
         cues = tuple(Cue(**cue) for cue in content["cues"])
         return cls(Facts(**facts), cues, Outline.from_dict(content["outline"]))
+
+
+def _of_moments(speaker: Norm, moments: Norm, name: str) -> Norm:
+    """Widen a speaker's norm of whole clips by what a face does within a clip."""
+    within = max(moments.sd**2 - population_norms()[name].sd ** 2, 0.0)
+    return Norm(speaker.mean, math.sqrt(speaker.sd**2 + within))

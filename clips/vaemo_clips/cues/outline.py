@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vaemo_clips.cues.event import Against, Event
-from vaemo_clips.cues.face_curves import Curve, FaceCurves
+from vaemo_clips.cues.face_curves import Curve, FaceCurves, blinks
 from vaemo_clips.cues.norms import Norm
 
 STEP_S = 0.2
@@ -27,7 +27,7 @@ OUTLINED = {
 """Cues whose course is kept, and the curve each is read from; a mouth that opens is speech more often than not."""
 _STANDS_OUT_SD = 1.5
 _MIN_EVENT_S = 0.4
-_MIN_SHUT_S = 0.6  # shorter is a blink
+_BLINK_EDGE = 2  # pictures before and after in which lids fall and rise
 _WHOLE_CLIP = 0.9  # of what was measured
 
 
@@ -40,13 +40,15 @@ class Outline:
 
     @classmethod
     def of(cls, curves: FaceCurves | None, duration_s: float) -> Outline:
-        """Sum the curves up; times count from the clip's begin."""
+        """Sum the curves up, blinks left out; times count from the clip's begin."""
         step_s = max(STEP_S, duration_s / MAX_STEPS)
         if curves is None or duration_s <= 0:
             return cls(step_s, {})
         num_steps = max(int(np.ceil(duration_s / step_s)), 1)
         steps = np.clip((curves.times_s / step_s).astype(np.int64), 0, num_steps - 1)
-        return cls(step_s, {cue: _means(curves.values[curve], steps, num_steps) for cue, curve in OUTLINED.items()})
+        courses = {cue: curves.values[curve] for cue, curve in OUTLINED.items()}
+        courses["eye_opening"] = _without_blinks(curves.times_s, courses["eye_opening"])
+        return cls(step_s, {cue: _means(course, steps, num_steps) for cue, course in courses.items()})
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Outline:
@@ -60,9 +62,9 @@ class Outline:
     def events(self, people: Mapping[str, Norm], speaker: Mapping[str, Norm]) -> tuple[Event, ...]:
         """Return the stretches that lie beyond 1.5 standard deviations for at least 0.4 s, in time order.
 
-        Eyes that shut for less than 0.6 s blink, which is no event. A cue is held against the `speaker` where that
-        norm is known, else against `people`. What holds over the whole clip is no event: the cue itself says it, and
-        against people it may be no more than a person's look.
+        A cue is held against the `speaker` where that norm is known, else against `people`; both are of single
+        moments. What holds over the whole clip is no event: the cue itself says it, and against people it may be
+        no more than a person's look.
         """
         found: list[Event] = []
         for cue, values in self.values.items():
@@ -87,12 +89,19 @@ class Outline:
                 against=against,
             )
             for first, last in pairwise(borders)
-            if sides[first] and self._is_event(last - first, bool(cue == "eye_opening" and sides[first] < 0), values)
+            if sides[first] and self._is_event(last - first, values)
         ]
 
-    def _is_event(self, num_steps: int, is_shut: bool, values: Curve) -> bool:
-        long_enough = num_steps * self.step_s >= (_MIN_SHUT_S if is_shut else _MIN_EVENT_S) - 1e-9
-        return long_enough and num_steps < _WHOLE_CLIP * int(np.isfinite(values).sum())
+    def _is_event(self, num_steps: int, values: Curve) -> bool:
+        is_long = num_steps * self.step_s >= _MIN_EVENT_S - 1e-9
+        return is_long and num_steps < _WHOLE_CLIP * int(np.isfinite(values).sum())
+
+
+def _without_blinks(times_s: Curve, opening: Curve) -> Curve:
+    kept = opening.copy()
+    for first, last in blinks(times_s, opening):
+        kept[max(first - _BLINK_EDGE, 0) : last + _BLINK_EDGE] = np.nan
+    return kept
 
 
 def _means(values: Curve, steps: np.ndarray, num_steps: int) -> tuple[float | None, ...]:

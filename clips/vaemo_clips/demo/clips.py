@@ -23,6 +23,7 @@ from vaemo_clips.demo.portraits import collins, hopper
 from vaemo_clips.demo.speaker import Speaker, make_speaker
 from vaemo_clips.demo.utterance import draw_utterance
 from vaemo_clips.demo.voice import RATE_HZ, speak
+from vaemo_clips.errors import UserError
 
 EMOTIONS = tuple(MANNERS)
 LABELS, TRUTH = "labels.csv", "planted.json"
@@ -77,11 +78,15 @@ def make_demo_clips(
     ceil(num_clips / 7) of them are used as long as that is fewer. Of every twelve clips the fifth has no sound
     and the last is sound alone (WAV), unless `complete`. `noise` scales the chance between clips. What is shown
     and said depends on `seed`, `num_speakers`, the clip's number and the options, on nothing else.
-    Raises ValueError for a bad number and MissingExtraError where a portrait's package is not installed.
+    Raises ValueError for a bad number, UserError for a folder that cannot be made, and MissingExtraError where a
+    portrait's package is not installed.
     """
     _check(num_clips, num_speakers, size, duration_s, workers)
     collins(), hopper()  # a missing package is told before anything is written
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be made ({error.strerror}); give another folder") from error
     make = functools.partial(_make, _Order(folder, seed, num_speakers, noise, size, duration_s, complete))
     clips = []
     for clip in _each(make, num_clips, workers):

@@ -20,9 +20,6 @@ from vaemo_clips.errors import MissingExtraError
 
 Array = NDArray[np.floating]
 
-EYE_GAP = 64.0
-"""Canvas pixels between the middles of the eyes; the unit of everything that is drawn."""
-
 POINT_NAMES = (
     "temple_l", "cheekbone_l", "cheek_l", "jaw_l", "jowl_l", "chin_l", "chin", "chin_r", "jowl_r", "jaw_r", "cheek_r",
     "cheekbone_r", "temple_r", "brow_l_out", "brow_l_top", "brow_l_in", "brow_r_in", "brow_r_top", "brow_r_out",

@@ -59,18 +59,28 @@ class EyeWatch:
 
     def __init__(self, reader: EyeReader) -> None:
         self._reader = reader
-        self._last: list[Eye | None] = [None, None]
-        self._turn = 0
+        self._last: dict[bool, Eye] = {}
+        self._is_right = False
+
+    def forget(self) -> None:
+        """Forget what was seen: the next picture belongs to another shot."""
+        self._last.clear()
 
     def measure(self, mesh: Mesh) -> Eye:
-        """Return the mean of both eyes as seen last; the near eye where the head is turned."""
+        """Return the mean of both eyes as seen last; the near eye where the head is turned.
+
+        The two differ in how far the brow reaches, so `inner_brow` is NaN where only one of them is known.
+        """
         yaw_deg = head_pose_deg(head_axes(mesh.points_px))[0]
         if abs(yaw_deg) > _FAR_EYE_DEG:  # a head turned to the right shows its left half
-            return self._reader.read(mesh, is_right=yaw_deg < 0)
-        self._turn = 1 - self._turn
-        self._last[self._turn] = self._reader.read(mesh, is_right=bool(self._turn))
-        seen = [eye for eye in self._last if eye is not None]
-        return Eye(*(sum(values) / len(seen) for values in zip(*seen, strict=True)))
+            self.forget()
+            return self._reader.read(mesh, is_right=yaw_deg < 0)._replace(inner_brow=math.nan)
+        self._is_right = not self._is_right
+        self._last[self._is_right] = self._reader.read(mesh, self._is_right)
+        if len(self._last) < 2:
+            return self._last[self._is_right]._replace(inner_brow=math.nan)
+        one, other = self._last.values()
+        return Eye((one.opening + other.opening) / 2, (one.inner_brow + other.inner_brow) / 2)
 
 
 def _eye_region(mesh: Mesh, is_right: bool) -> Region:

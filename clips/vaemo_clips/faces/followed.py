@@ -58,6 +58,7 @@ class FollowedFace:
     def begin_shot(self) -> None:
         """Forget the last mesh's motion: the next one belongs to another shot."""
         self._meter = GeometryMeter()
+        self._eyes.forget()
 
     def can_become(self, mesh: Mesh, time_s: float) -> bool:
         """Whether `mesh` is where this face can be by `time_s`: no leap, no sudden growth."""

@@ -15,15 +15,19 @@ from vaemo_clips.faces.mesh import Mesh
 _OUTER, _INNER = [0, 37, 267, 17, 84, 314], [13, 82, 312, 14, 87, 317]
 _ACROSS = np.array([0.25, 0.5, 0.75], np.float32)  # from the outer to the inner edge
 _SKIN = [164, 167, 393, 200, 199, 18, 83, 313, 205, 425]  # between nose and lip, chin, cheeks
+_GREY = 0.01
 _AROUND = np.array([(x, y) for y in (-1, 0, 1) for x in (-1, 0, 1)], np.int64)
 
 
 def lip_redness(mesh: Mesh) -> float:
-    """Return the redness (R - G) / (R + G + B) of the lips less that of the skin around them."""
+    """Return the redness (R - G) / (R + G + B) of the lips less that of the skin around them; NaN without colour."""
     outer, inner = mesh.in_patch(_OUTER), mesh.in_patch(_INNER)
     # (6, 1, 2) and (3, 1) -> (6, 3, 2) -> (18, 2)
     lips = (outer[:, None] + _ACROSS[:, None] * (inner - outer)[:, None]).reshape(-1, 2)
-    return float(_redness(mesh, lips).mean() - _redness(mesh, mesh.in_patch(_SKIN)).mean())
+    of_lips, of_skin = _redness(mesh, lips), _redness(mesh, mesh.in_patch(_SKIN))
+    if max(np.abs(of_lips).max(), np.abs(of_skin).max()) < _GREY:
+        return float("nan")
+    return float(of_lips.mean() - of_skin.mean())
 
 
 def _redness(mesh: Mesh, points: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from vaemo_clips.faces.geometry import GEOMETRY
 from vaemo_clips.faces.mesh import ANCHOR_POINTS, Mesh
 from vaemo_clips.faces.track import FaceTrack
+from vaemo_clips.picture import LUMA
 
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # Rec. ITU-R BT.601
 _FACE = slice(48, 144, 4)  # the middle of the mesh's patch (192 px), without hair and background
 
 
@@ -28,7 +28,7 @@ class TrackRows:
 
     def add(self, index: int, mesh: Mesh, geometry: NDArray[np.float32]) -> None:
         """Append the picture `index`, in which the face was found as `mesh`."""
-        brightness = float(mesh.patch[_FACE, _FACE].reshape(-1, 3).mean(axis=0) @ _LUMA)
+        brightness = float(mesh.patch[_FACE, _FACE].reshape(-1, 3).mean(axis=0) @ LUMA)
         tail = np.array([mesh.presence, brightness], dtype=np.float32)
         row = np.concatenate([mesh.box_px, mesh.anchors_px.ravel(), geometry, tail], dtype=np.float32)
         self._index.append(index)

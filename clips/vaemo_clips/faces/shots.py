@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vaemo_clips.picture import LUMA
+
 _GRID = (32, 18)
 _BRIGHTEST = 32 * 18 // 20
 _BINS = 6  # a channel; coarse, so that a little more light moves few pixels to another bin
 _MIN_CHANGE = 0.3
 _TIMES_USUAL = 3.0
 _MEMORY = 12
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # Rec. ITU-R BT.601
 
 
 class CutFinder:
@@ -37,7 +38,7 @@ class CutFinder:
         alone makes a cut; it must also stand out from the changes of the last pictures.
         """
         small = np.asarray(picture.resize(_GRID, Image.Resampling.BOX, reducing_gap=1.0), dtype=np.float32)
-        self.brightness = float(np.partition((small @ _LUMA).ravel(), -_BRIGHTEST)[-_BRIGHTEST])
+        self.brightness = float(np.partition((small @ LUMA).ravel(), -_BRIGHTEST)[-_BRIGHTEST])
         histogram = _histogram(small)
         last, last_histogram = self._last, self._last_histogram
         self._last, self._last_histogram = small, histogram

@@ -153,7 +153,7 @@ def _reasons(track: FaceTrack, tracks: FaceTracks, has_others: bool) -> tuple[Re
         "too_few_frames": num_rows < _FEW_PICTURES or _seen_s(track, tracks) < _FEW_S,
         "face_too_small": track.size_px < _SMALL_PX,
         "too_dark": float(np.median(track.brightness)) < _DARK_FACE,
-        "unreliable_from_mesh": float(np.median(track.presence)) < _SURE,
+        "weak_source": float(np.median(track.presence)) < _SURE,
         "profile": float(np.median(np.abs(track.geometry[:, _YAW]))) > _PROFILE_DEG,
         "face_mostly_absent": coverage < _PRESENT,
         "several_faces": has_others,

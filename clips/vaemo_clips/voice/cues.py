@@ -42,7 +42,7 @@ VOICE_CUES: tuple[tuple[str, str], ...] = (
     ("voiced_length", "s"),  # mean stretch of unbroken voice: legato or staccato
     ("spectral_tilt", "dB/octave"),  # 0.2 to 2.8 kHz in voice: flat when the voice is raised or pressed
     ("tilt_variability", "dB/octave"),  # its standard deviation
-    ("low_slope", "dB"),  # 0.5-1.5 kHz over 0.1-0.5 kHz in voice: vocal effort
+    ("low_band_ratio", "dB"),  # 0.5-1.5 kHz over 0.1-0.5 kHz in voice: vocal effort
     ("alpha_ratio", "dB"),  # 1-5 kHz over 0.05-1 kHz in voice: vocal effort
     ("hammarberg_index", "dB"),  # peak below 2 kHz over peak in 2-5 kHz in voice: small when sharp
     ("spectral_centroid", "Hz"),  # centre of gravity in voice: dark or bright
@@ -57,7 +57,9 @@ VOICE_CUES: tuple[tuple[str, str], ...] = (
 )
 """Name and unit of every voice cue, in the order of `voice_cues`."""
 
-WITHOUT_NORM = frozenset({"loudness_level", "speech_length", "pause_share", "pause_length"})
+WITHOUT_NORM = frozenset(
+    {"loudness_level", "speech_length", "speech_rate", "syllable_length", "pause_share", "pause_length"}
+)
 """Cues with no mean over people: the recording's gain decides the first, how much there was to say the second,
 and people who read short sentences, as in the data sets of known affect, do not pause."""
 

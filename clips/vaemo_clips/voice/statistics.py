@@ -106,7 +106,7 @@ def _quality(curves: VoiceCurves) -> dict[str, Statistics]:
         "fricative_ratio": _middle(timbre["alpha_ratio"][curves.is_speech & ~is_voiced], needs_voice=False),
         "spectral_flux": _middle(timbre["flux"][curves.is_speech], needs_voice=False),
     }
-    for name in ("alpha_ratio", "low_slope"):
+    for name in ("alpha_ratio", "low_band_ratio"):
         found[name] = _middle(timbre[name][is_voiced])
     for name in ("harmonicity", "h1_h2", "jitter", "shimmer"):
         found[name] = _middle(timbre[name])

@@ -17,7 +17,7 @@ from vaemo_clips.voice.formants import Formants
 TIMBRE_CURVES = (
     "alpha_ratio",
     "hammarberg",
-    "low_slope",
+    "low_band_ratio",
     "centroid",
     "flux",
     "h1_h2",
@@ -95,7 +95,7 @@ class Timbre:
         return {
             "alpha_ratio": _db(high) - _db(low),
             "hammarberg": _db(peaks[0]) - _db(peaks[1]),
-            "low_slope": _db(second) - _db(first),
+            "low_band_ratio": _db(second) - _db(first),
             "centroid": (power @ frequencies_hz) / np.maximum(power.sum(axis=1), _FLOOR),
         }
 
