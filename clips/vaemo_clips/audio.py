@@ -30,7 +30,8 @@ def decode_audio(path: Path, begin_s: float, duration_s: float, rate_hz: int = 1
     Raises MediaError with the reasons of `open_media`, and no_audio for a file without sound.
     """
     blocks = iterate_audio(path, begin_s, duration_s, rate_hz, block_s=duration_s)
-    return np.concatenate([np.zeros(0, np.float32), *blocks])
+    samples: NDArray[np.float32] = np.nan_to_num(np.concatenate([np.zeros(0, np.float32), *blocks]), copy=False)
+    return samples
 
 
 def iterate_audio(
@@ -38,8 +39,9 @@ def iterate_audio(
 ) -> Iterator[NDArray[np.float32]]:
     """The samples of `decode_audio` in consecutive blocks of `block_s`, the last one shorter.
 
-    Memory is bounded by a few blocks, whatever the file's length; so is how far back a later frame may
-    overwrite an earlier one (one block). Errors are `decode_audio`'s, raised with the first block.
+    Samples that are no finite numbers in the file are NaN here (and 0 in `decode_audio`). Memory is bounded by a
+    few blocks, whatever the file's length; so is how far back a later frame may overwrite an earlier one (one
+    block). Errors are `decode_audio`'s, raised with the first block.
     """
     if not (duration_s > 0 and rate_hz > 0 and block_s > 0):
         raise ValueError(f"duration_s={duration_s}, rate_hz={rate_hz} and block_s={block_s} must be above 0")
@@ -229,4 +231,21 @@ class _Mixer:
             self._source = source
         pieces = [piece.to_ndarray()[0] for piece in self._resampler.resample(frame)]
         whole = np.concatenate(pieces) if pieces else np.zeros(0, np.int32)
-        return (whole / _FULL_SCALE).astype(np.float32)
+        mono = (whole / _FULL_SCALE).astype(np.float32)
+        # libswresample turns what is no number into full scale.
+        is_broken = _is_broken(frame)
+        if is_broken is not None and len(is_broken) == len(mono):
+            mono[is_broken] = np.nan
+        return mono
+
+
+def _is_broken(frame: AudioFrame) -> NDArray[np.bool_] | None:
+    """Where a frame of floats holds NaN or infinity in any channel, (N,); None where it does not."""
+    if not frame.format.name.startswith(("flt", "dbl")):
+        return None
+    values = frame.to_ndarray()
+    if np.isfinite(values).all():
+        return None
+    # (1, N * C) packed or (C, N) planar -> (C or N, N or C)
+    channels = values.reshape(-1, frame.layout.nb_channels).T if frame.format.is_packed else values
+    return np.asarray(~np.isfinite(channels).all(axis=0))

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from tests.support.faces import face_models
-from vaemo_annotate.cue_book import ClipCues, CueBook, speaker_of
+from vaemo_annotate.cue_book import ClipCues, CueBook
 from vaemo_annotate.ledger import Ledger
+from vaemo_annotate.references import REFERENCE_CLIPS, reference_clips, speaker_of
 from vaemo_clips.clip import Clip
 from vaemo_clips.cues.cue import Cue, by_name
 from vaemo_clips.cues.face_cues import FACE_CUES
@@ -81,14 +82,18 @@ async def read(folder: Path, clips: Iterable[Clip]) -> tuple[list[ClipCues | Med
     pool, listed = CountingPool(), list(clips)
     with Ledger(folder / "ledger.sqlite") as ledger:
         book = CueBook(folder, pool, ledger)
-        num_speakers = await book.meet_speakers(lambda: listed, 2, lambda done, total: None)
+        references = reference_clips(listed, frozenset(filter(None, map(speaker_of, listed))))
+        told: list[tuple[int, int]] = []
+        await book.meet_speakers(references, 2, lambda done, total: told.append((done, total)))
+        total = sum(map(len, references.values()))
+        assert told == [(done + 1, total) for done in range(total)]
         found: list[ClipCues | MediaError] = []
         for clip in listed:
             try:
                 found.append(await book.cues_of(clip))
             except MediaError as error:
                 found.append(error)
-    return found, pool, num_speakers
+    return found, pool, len(references)
 
 
 async def cues_in(folder: Path, clips: Iterable[Clip] | None = None) -> list[dict[str, Cue]]:
@@ -225,11 +230,28 @@ async def test_the_digest_of_cues_hangs_on_the_speakers_other_clips(folder: Path
 
 
 def test_other_clips_that_are_all_alike_give_no_reference() -> None:
-    """What rounding leaves of their spread is none: pauses of 0.25 s would make one of 0.24 s a million sd short."""
-    clips = [[Cue("pause_length", value, "s", 1.0)] for value in (0.25, 0.25, 0.25, 0.25, 0.24)]
-    reference = SpeakerReference(clips)
+    """Pauses of 0.25 s, whose spread is 0, would make one of 0.24 s infinitely short."""
+    lengths = {"a": 0.25, "b": 0.25, "c": 0.25, "d": 0.24}
+    reference = SpeakerReference({name: [Cue("pause_length", value, "s", 1.0)] for name, value in lengths.items()})
     assert "pause_length" not in population_norms()
-    assert reference.norm("pause_length", 0.24) is None
-    norm = reference.norm("pause_length", 0.25)
+    assert reference.norm("pause_length", "d") is None
+    norm = reference.norm("pause_length", "a")
     assert norm is not None
-    assert norm.sd == pytest.approx(0.005)
+    assert norm.distance(0.25) == pytest.approx((0.25 - 0.74 / 3) / math.sqrt(0.01**2 * 2 / 3 / 2))
+
+
+def test_the_same_few_clips_stand_for_a_speaker_whatever_their_order(folder: Path) -> None:
+    clip = clips_of(folder)[0]
+    many = [replace(clip, clip_id=f"c{number}") for number in range(3 * REFERENCE_CLIPS)]
+    one, other = (reference_clips(clips, frozenset({"s00", "s99"})) for clips in (many, many[::-1]))
+    assert one == other
+    assert one.keys() == {"s00"}
+    assert len({item.clip_id for item in one["s00"]}) == REFERENCE_CLIPS
+
+
+async def test_clips_beyond_the_few_are_held_against_these(folder: Path) -> None:
+    """A clip that does not stand for its speaker itself is judged all the same, and measured once."""
+    clip, other = clips_of(folder)[:2]
+    many = [replace(clip, clip_id=f"c{number}") for number in range(3 * REFERENCE_CLIPS)]
+    for cues in await cues_in(folder, [*many, replace(other, clip_id="other")]):
+        assert cues["f0_median"].speaker_sd is not None

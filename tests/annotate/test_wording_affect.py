@@ -6,15 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.annotate.wording_clips import changed, clip_facts, cue, made_clip, still_cues, weak
+from tests.annotate.wording_clips import (
+    FACE_NAMES,
+    VOICE_NAMES,
+    changed,
+    clip_facts,
+    cue,
+    made_clip,
+    still_cues,
+    weak,
+)
 from vaemo_annotate.wording.affect import Affect, judge
-from vaemo_annotate.wording.measures import FACE_NAMES, VOICE_NAMES
 from vaemo_annotate.wording.rules import Term, load_rules
-from vaemo_annotate.wording.score import ModalityScores, patterns_of, score_modality
+from vaemo_annotate.wording.score import ModalityScores, patterns_of, score_modality, term_evidence
 from vaemo_clips.cues.cue import Cue, by_name
 from vaemo_clips.cues.event import Event
 
 RULES = load_rules()
+_SURE = RULES.model_copy(update={"against_people": {}})
 ALL_TERMS = [
     (modality, name, term)
     for modality in ("face", "voice")
@@ -26,7 +35,7 @@ LOUD_AND_FAST = {
     "spectral_tilt": 2.5,
     "speech_rate": 2.0,
     "loudness_range": 1.5,
-    "f0_median": 1.5,
+    "f0_median": 2.2,
 }
 SOFT_AND_SLOW = {
     "loudness_level": -2.5, "spectral_tilt": -2.0, "speech_rate": -2.5, "loudness_range": -2.0,
@@ -52,10 +61,26 @@ def test_each_term_raises_its_emotion_in_its_direction_only(modality: str, emoti
         return score_modality(by_name([cue(term.cue, sd)]), modality, RULES, speaking=False)  # type: ignore[arg-type]
 
     toward, away = score(2.5 * term.sign), score(-2.5 * term.sign)
-    assert toward.scores[emotion] > 0 > away.scores[emotion]  # type: ignore[index]
-    evidence = [part for part in toward.evidence if part.rule == f"{emotion}/{modality}"]
-    assert [(part.cue, part.sd) for part in evidence] == [(term.cue, 2.5 * term.sign)]
+    assert away.scores[emotion] < 0  # type: ignore[index]
+    one_sided = term.counts == "against_only"
+    assert (toward.scores[emotion] == 0) if one_sided else (toward.scores[emotion] > 0)  # type: ignore[index]
+    telling, sd = (away, -2.5 * term.sign) if one_sided else (toward, 2.5 * term.sign)
+    evidence = [part for part in telling.evidence if part.rule == f"{emotion}/{modality}"]
+    assert [(part.cue, part.sd) for part in evidence] == [(term.cue, sd)]
     assert evidence[0].source.startswith(term.source.split(": ", 1)[1])
+
+
+def test_a_sign_that_is_no_part_of_a_pattern_counts_against_it_only() -> None:
+    for _, _, term in ALL_TERMS:
+        assert (" is no part of " in term.source) == (term.counts == "against_only"), term.source
+    assert not [term for term in RULES.terms() if term.source.startswith("emfacs") and " not" in term.source]
+
+
+def test_a_whole_pattern_without_unmeasured_signs_would_score_1() -> None:
+    for _, pattern in patterns_of("face", RULES):
+        own = {term.cue: 3.0 * term.sign for term in pattern.terms if term.counts == "both_ways"}
+        evidence = term_evidence(by_name([cue(n, sd) for n, sd in own.items()]), "x", pattern.terms, _SURE, False)
+        assert sum(part.weight for part in evidence) == pytest.approx(pattern.total_weight - pattern.unmeasured)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +103,8 @@ def test_a_prototype_face_gets_its_emotion(sds: dict[str, float], first: str) ->
         (LOUD_AND_FAST, "anger"),
         (SOFT_AND_SLOW, "sadness"),
         ({"f0_median": 2.5, "f0_range": 2.8, "speech_rate": 1.5, "f0_slope": 1.0}, "happiness"),
-        ({"f0_median": 3.0, "f0_range": -2.0, "speech_rate": 2.0, "loudness_level": -1.5}, "fear"),
+        ({"f0_median": 3.0, "f0_range": -2.0, "speech_rate": 2.0, "loudness_level": -1.0}, "fear"),
+        ({"f0_median": 3.0, "f0_range": -2.0, "speech_rate": 2.0, "loudness_level": 0.0}, "fear"),
     ],
 )
 def test_a_pattern_of_the_voice_gets_its_emotion(sds: dict[str, float], first: str) -> None:
@@ -163,6 +189,39 @@ def test_speaking_takes_the_weight_off_an_open_mouth() -> None:
     assert verdict([*open_mouth, speech]).names != ["surprise"]
 
 
+def test_pitch_against_people_is_evidence_only_beyond_its_threshold() -> None:
+    def pitch(people: float | None, speaker: float | None = None) -> list[float]:
+        made = [Cue("f0_median", 200.0, "Hz", 1.0, population_sd=people, speaker_sd=speaker)]
+        return [part.weight for part in verdict(made, has_video=False).evidence]
+
+    assert RULES.people_threshold["f0_median"] == 1.8
+    assert not any(pitch(sd) for sd in (-1.79, -1.0, 1.0, 1.79))
+    assert pitch(2.5)
+    assert pitch(None, 1.0)
+
+
+def test_a_rate_of_speech_without_a_speaker_is_no_evidence() -> None:
+    slow = [cue("speech_rate", -3.0)]
+    assert slow[0].population_sd is None
+    assert verdict(slow, has_video=False).evidence
+    assert not verdict([cue("speech_rate")], has_video=False).evidence
+
+
+@pytest.mark.parametrize("against", ["people", "speaker"])
+def test_an_open_mouth_rules_out_pressed_lips(against: str) -> None:
+    def evidence(opening: float, event: Event | None = None, press: float = 3.0) -> set[str]:
+        distances = {"lip_press": press, "mouth_opening": opening}
+        cues = [cue(n, sd) if against == "people" else cue(n, speaker_sd=sd) for n, sd in distances.items()]
+        found = judge(cues, clip_facts(has_audio=False), [event] if event else [])
+        return {part.cue for part in found.evidence}
+
+    assert "lip_press" in evidence(0.9)
+    assert "lip_press" not in evidence(1.0)
+    assert "lip_press" in evidence(1.0, press=-3.0)
+    assert "lip_press" not in evidence(0.0, Event("mouth_opening", 0.5, 1.5, "up", 2.0))
+    assert "lip_press" in evidence(0.0, Event("mouth_opening", 0.5, 1.5, "down", 2.0))
+
+
 def test_distances_saturate_and_small_ones_are_nothing() -> None:
     assert verdict(face_only(lip_corner_pull=3.0)) != verdict(face_only(lip_corner_pull=2.0))
     huge, large = verdict(face_only(lip_corner_pull=50.0)), verdict(face_only(lip_corner_pull=3.0))
@@ -183,7 +242,9 @@ def test_what_happens_for_a_part_of_the_clip_counts_by_its_share() -> None:
 
 
 def test_unknown_cues_and_a_noise_without_speech_do_not_count() -> None:
-    assert verdict([*changed(lip_corner_pull=2.8), cue("shimmer", 9.0)]) == verdict(changed(lip_corner_pull=2.8))
+    assert verdict([*changed(lip_corner_pull=2.8), cue("glottal_quotient", 9.0)]) == verdict(
+        changed(lip_corner_pull=2.8)
+    )
     noise = verdict(voice_only(**LOUD_AND_FAST), voice_reason="no_speech")
     assert (noise.names, noise.arousal) == (["unclear"], None)
 

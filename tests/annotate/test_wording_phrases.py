@@ -10,8 +10,10 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from tests.annotate.wording_clips import FACE_NAMES, REASONS, VOICE_NAMES
 from vaemo_annotate.prompt import load_prompt
-from vaemo_annotate.wording.measures import DETAILS, FACE_NAMES, REGIONS, VOICE_NAMES
+from vaemo_annotate.wording.cue_text import HEADER
+from vaemo_annotate.wording.measures import CUE_NAMES, DETAILS, TOLD, human_name, modality
 from vaemo_annotate.wording.phrasing import Phrasing, load_bank
 from vaemo_annotate.wording.rules import Rules, load_rules
 from vaemo_annotate.wording.sentence import clauses, listed, percent, seconds, sentence
@@ -51,12 +53,44 @@ def test_every_order_names_every_part_once(slot: str) -> None:
 def test_every_cue_of_the_rules_has_a_noun_a_clause_and_a_name() -> None:
     for term in load_rules().terms():
         for direction in ("up", "down"):
-            where = "visual" if term.cue in FACE_NAMES else "acoustic"
+            where = "visual" if modality(term.cue) == "face" else "acoustic"
             assert BANK[f"noun.{term.cue}.{direction}"]
             assert BANK[f"{where}.clause.{term.cue}.{direction}"]
-    regions = [name for members in REGIONS.values() for name in members]
-    assert sorted(regions) == sorted([*FACE_NAMES, *VOICE_NAMES])
-    assert set(regions) - set(DETAILS) == {"face_motion"}
+    assert len(set(TOLD)) == len(TOLD)
+    assert set(TOLD) - set(DETAILS) == {"face_motion"}
+    assert set(FACE_NAMES) <= set(TOLD) <= set(CUE_NAMES)
+    clauses_of = {slot.split(".")[2] for slot in BANK if ".clause." in slot}
+    assert clauses_of == set(TOLD) - {"head_roll"}
+
+
+def test_every_cue_has_one_short_name_and_belongs_to_the_face_or_the_voice() -> None:
+    assert tuple(CUE_NAMES) == (*FACE_NAMES, *VOICE_NAMES)
+    assert len(set(CUE_NAMES.values())) == len(CUE_NAMES)
+    assert max(map(len, CUE_NAMES.values())) <= 20
+    assert {modality(name) for name in FACE_NAMES} == {"face"}
+    assert {modality(name) for name in VOICE_NAMES} == {"voice"}
+    assert human_name("glottal_quotient") == "glottal quotient"
+
+
+def test_every_reason_has_its_words() -> None:
+    assert {slot.removeprefix("because.") for slot in BANK if slot.startswith("because.")} == {*REASONS, "unknown"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [r"digital", r"no signal", r"\bmesh\b", r"most (faces|voices|people)", r"average (face|voice)",
+     r"usual in (faces|voices)", r"drawn apart|held apart", r"lids blink", r"head looks", r"vocal folds",
+     r"half of the", r"out of the ordinary", r"of the time (is|nothing|passes)", r"(less|more) breath\b"],
+)  # fmt: skip
+def test_nothing_is_claimed_that_is_not_measured(words: str) -> None:
+    prompt = Path("prompts/cot_v2_grounded.yaml").read_text(encoding="utf-8").split("steps:")[1]
+    said = [*(phrase for phrases in BANK.values() for phrase in phrases), HEADER, prompt]
+    assert [phrase for phrase in said if re.search(words, phrase)] == []
+
+
+def test_the_first_two_harmonics_are_named_where_breath_is_read_from_them() -> None:
+    for direction in ("up", "down"):
+        assert all(re.search("H1-H2|harmonic", phrase) for phrase in BANK[f"acoustic.clause.h1_h2.{direction}"])
 
 
 def test_rules_with_an_unknown_key_or_source_are_refused() -> None:

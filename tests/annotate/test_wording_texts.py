@@ -10,21 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.annotate.wording_clips import (
+    FACE_NAMES,
     FACE_REASONS,
     REASONS,
+    VOICE_NAMES,
     VOICE_REASONS,
-    MadeClip,
     changed,
     clip_facts,
     cue,
     made_clip,
+    only_face,
+    said,
+    sentences,
     still_cues,
-    weak,
+    texts,
+    told,
 )
 from vaemo_annotate.wording.affect import judge
 from vaemo_annotate.wording.describe import Description, caption, describe
 from vaemo_annotate.wording.facts import Unmeasured
-from vaemo_annotate.wording.measures import FACE_NAMES, VOICE_NAMES
 from vaemo_annotate.wording.phrasing import Phrasing, load_bank
 from vaemo_annotate.wording.sentence import MAX_CHARS
 from vaemo_clips.cues.cue import Cue
@@ -35,6 +39,8 @@ EMOTION_WORDS = re.compile(
     r"|tense|nervous|excit|upset|worr|annoy|pleas|unpleas|arous|valence|bored|tired|amus|serious|friendly|aggress)",
     re.IGNORECASE,
 )
+NEUTRAL_PEOPLE = re.compile(r"neutral (faces|voices|readers|read speech)|read neutral speech")
+"""The reference is one of neutral people; the word says nothing of the clip."""
 PERSON_WORDS = re.compile(r"\b(he|she|his|her|him|man|woman|boy|girl|male|female|young|old|elderly)\b", re.I)
 LIMIT_WORDS = ("could not", "nothing can be said", "no measurement", "nothing is known", "no value")
 STYLE_FAULTS = [
@@ -42,24 +48,17 @@ STYLE_FAULTS = [
     r"\b[Aa] [aeio]", r"\b[Aa]n [^aeiou ]", r"(?i)\b(\w+) \1\b", r"\ba (?:a|an|the)\b", r"\bthe (?:a|an|the)\b",
     r"-0\b(?!\.)", r"\d\.\d{3}", r"\d+ %\d",
 ]  # fmt: skip
+SLOW = {"speech_rate": -2.5, "loudness_level": -2.5, "f0_median": -2.2, "f0_range": -2.0, "loudness_range": -2.0}
+LIVELY = {"f0_range": 3.0, "f0_median": 3.0, "speech_rate": 3.0, "loudness_level": 2.0, "f0_slope": 2.0}
+RARE = [
+    changed(**SLOW, pause_share=-3.0, lip_corner_depress=2.5),
+    changed(**SLOW, lip_corner_depress=-3.0, brow_raise=2.0, eye_opening=1.5, mouth_opening=1.0),
+    changed(**LIVELY, lip_corner_pull=-2.5, lip_corner_depress=1.8),
+    only_face(face_motion=-3, head_motion=1.5, lip_press=-3, brow_furrow=-3),
+    only_face(face_motion=1.5, head_motion=-3, lip_press=-3, brow_furrow=-3),
+]
+"""Expressions with a sign that does not fit, as chance seldom makes them."""
 anyone = st.integers(0, 10**9)
-
-
-def told(clip: MadeClip) -> Description:
-    return describe(clip.cues, clip.events, clip.facts, judge(clip.cues, clip.facts, clip.events), clip.key)
-
-
-def said(cues: list[Cue], *events: Event, key: bytes = b"key", **facts: object) -> Description:
-    found = clip_facts(**facts)
-    return describe(cues, events, found, judge(cues, found, events), key)
-
-
-def texts(description: Description) -> list[str]:
-    return [description.visual_description, description.acoustic_description, description.affect_description]
-
-
-def sentences(text: str) -> list[str]:
-    return re.split(r"(?<=\.) (?=[A-Z0-9])", text)
 
 
 def grammar_faults(text: str) -> list[str]:
@@ -80,7 +79,7 @@ def test_every_text_is_grammatical_and_bounded(seed: int) -> None:
 
 
 @given(
-    st.lists(st.sampled_from([*FACE_NAMES, *VOICE_NAMES, "shimmer"]), unique=True),
+    st.lists(st.sampled_from([*FACE_NAMES, *VOICE_NAMES, "glottal_quotient"]), unique=True),
     st.data(),
     st.binary(min_size=1, max_size=8),
 )
@@ -117,7 +116,7 @@ def test_equal_clips_get_equal_words_whatever_the_order_of_their_cues(seed: int)
 def test_what_is_seen_and_heard_is_told_without_words_of_emotion_or_identity(seed: int) -> None:
     description = told(made_clip(seed))
     for text in texts(description)[:2]:
-        assert not EMOTION_WORDS.search(text), text
+        assert not EMOTION_WORDS.search(NEUTRAL_PEOPLE.sub("", text)), text
     for text in texts(description):
         assert not PERSON_WORDS.search(text), text
 
@@ -159,10 +158,10 @@ def test_every_phrase_of_the_bank_is_reached(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(Phrasing, "chosen", watched)
     everything = {(slot, index) for slot, phrases in load_bank().items() for index in range(len(phrases))}
-    calm = changed(face_motion=-3, head_motion=1.5, lip_corner_depress=-3, brow_furrow=-3, lip_press=-3)
     for key in range(40):
         said([], key=bytes([key]))
-        said([c for c in calm if c.name in FACE_NAMES], key=bytes([key]), has_audio=False)
+        for cues in RARE:
+            said(cues, key=bytes([key]))
         for reason in REASONS:
             said([*still_cues()[1:-1], Cue.missing("brow_raise", "x", reason)], key=bytes([key]))
     for seed in range(9000):
@@ -207,19 +206,13 @@ def test_events_of_cues_that_were_not_measured_are_not_told() -> None:
     assert "0.4 s" not in text
 
 
-def test_weak_cues_are_told_with_their_doubt() -> None:
-    for key in range(20):
-        text = said([weak("brow_furrow", 2.5), cue("eye_opening", 0.0)], key=bytes([key])).visual_description
-        assert "mesh" in text
-
-
 @pytest.mark.parametrize(
     ("facts", "visual", "acoustic"),
     [
         ({"has_video": False}, "picture|nothing to see", ""),
         ({"has_audio": False}, "", "[Nn]o sound|without sound|sound track"),
-        ({"voice_reason": "silent"}, "", "silen|no signal"),
-        ({"voice_reason": "no_speech"}, "", "[Nn]o (voice that speaks|speech)|none of it was found to be speech"),
+        ({"voice_reason": "silent"}, "", "silen|hardly any sound|faint"),
+        ({"voice_reason": "no_speech"}, "", "[Nn]o speech was found|none of it was found to be speech"),
         ({"num_faces": 3}, "3 faces", ""),
         ({"face_coverage": 0.4}, "40 %|60 %", ""),
     ],
@@ -245,46 +238,3 @@ def test_where_nothing_was_measured_there_is_a_typed_reason_and_no_caption() -> 
     noise = [*gone, cue("loudness_level", speaker_sd=3.0)]
     assert isinstance(caption(noise, [], clip_facts(voice_reason="no_speech"), b"key"), Unmeasured)
     assert isinstance(caption([*gone, cue("f0_median", 0.0)], [], clip_facts(), b"key"), Description)
-
-
-def test_hedges_follow_the_confidence_and_a_lone_voice_says_little_of_pleasantness() -> None:
-    voice = {"loudness_level": 2.5, "spectral_tilt": 2.5, "speech_rate": 2.0, "loudness_range": 1.5, "f0_median": 1.5}
-    alone = [c for c in changed(**voice) if c.name in VOICE_NAMES]
-    for key in range(20):
-        text = said(alone, key=bytes([key]), has_video=False).affect_description
-        assert re.search("pleasant", text)
-        assert re.search("hardly|little|poor guide|less sure|weak evidence", text)
-        assert re.search(r"\(?0\.\d\d", text)
-
-
-def test_speech_is_named_as_a_reason_for_a_mouth_that_moves() -> None:
-    for key in range(20):
-        text = said([cue("mouth_opening", 2.5), cue("speech_rate", 0.0)], key=bytes([key])).visual_description
-        assert re.search("speech|speak|talking", text, re.I)
-        assert not re.search("speech|speak|talking", said([cue("mouth_opening", 2.5)]).visual_description)
-
-
-def test_of_lip_corners_drawn_down_and_not_up_the_stronger_is_told() -> None:
-    for pull, depress, down in ((-1.2, 2.5, r"down|lower"), (2.5, -1.2, r"drawn up|raised|higher|lifted|pulled up")):
-        text = said([cue("lip_corner_pull", pull), cue("lip_corner_depress", depress)]).visual_description
-        assert re.search(down, text)
-        assert len(re.findall("corners", text)) == 1
-
-
-def test_one_movement_is_named_once_as_evidence() -> None:
-    both = [c for c in changed(lip_corner_pull=2.8, lip_corner_depress=-2.8) if c.name in FACE_NAMES]
-    for key in range(20):
-        assert len(re.findall("corners", said(both, key=bytes([key])).affect_description)) == 1
-
-
-def test_where_only_the_face_tells_anything_no_evidence_comes_from_the_voice() -> None:
-    cues = changed(lip_corner_pull=2.8, f0_median=0.9, f0_slope=0.9)
-    assert judge(cues, clip_facts()).agreement == "only_face"
-    for key in range(20):
-        assert "pitch" not in said(cues, key=bytes([key])).affect_description
-
-
-def test_the_longest_pause_and_the_pitch_in_hz_are_told() -> None:
-    text = said(still_cues(), pauses_s=((0.2, 0.4), (1.0, 1.8))).acoustic_description
-    assert re.search(r"1\.0 s (to|and) 1\.8 s", text)
-    assert "180 Hz" in text

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass
 from typing import get_args
 
-from vaemo_annotate.wording.measures import FACE_NAMES, VOICE_NAMES
+from vaemo_annotate.wording.affect import judge
+from vaemo_annotate.wording.describe import Description, describe
 from vaemo_clips.cues.cue import Cue, Reason
 from vaemo_clips.cues.event import Event
+from vaemo_clips.cues.face_cues import FACE_CUES
 from vaemo_clips.cues.measurement import Facts
+from vaemo_clips.voice.cues import VOICE_CUES, WITHOUT_NORM
 
 REASONS: tuple[Reason, ...] = get_args(Reason)
-FACE_REASONS: tuple[Reason, ...] = REASONS[:9]
-VOICE_REASONS: tuple[Reason, ...] = REASONS[9:]
-UNKNOWN = ("shimmer", "jitter_local")
+FACE_REASONS: tuple[Reason, ...] = REASONS[: REASONS.index("no_audio")]
+VOICE_REASONS: tuple[Reason, ...] = REASONS[REASONS.index("no_audio") :]
+FACE_NAMES = tuple(name for name, _ in FACE_CUES)
+VOICE_NAMES = tuple(name for name, _ in VOICE_CUES)
+UNKNOWN = ("glottal_quotient", "jitter_local")
+_UNITS = dict((*FACE_CUES, *VOICE_CUES))
+_SHARES = ("pause_share", "voiced_share")
 _ANGLES = ("head_pitch", "head_yaw", "head_roll")
 _WEAK_BY_NATURE = ("brow_furrow", "lip_press")
 _NORMAL: dict[str, tuple[float, float, str]] = {
@@ -45,16 +53,19 @@ class MadeClip:
 
 
 def cue(name: str, sd: float | None = None, *, speaker_sd: float | None = None, coverage: float = 1.0) -> Cue:
-    """Return a measured cue at a distance from the usual."""
-    mean, spread, unit = _NORMAL.get(name, (0, 10, "deg") if name in _ANGLES else (0.1, 0.03, "eye distances"))
+    """Return a measured cue at a distance from people, or from the speaker where people give no norm."""
+    if name in WITHOUT_NORM and sd is not None:
+        sd, speaker_sd = None, sd
+    usual = (0.0, 10.0, "deg") if name in _ANGLES else (0.1, 0.03, _UNITS.get(name, "x"))
+    mean, spread, unit = _NORMAL.get(name, usual)
     distance = next((value for value in (sd, speaker_sd) if value is not None), 0.0)
-    value = max(0.0, mean + spread * distance) if name in ("pause_share", "blink_rate") else mean + spread * distance
-    if name in ("pause_share", "voiced_share"):
+    value = max(0.0, mean + spread * distance) if name in (*_SHARES, "blink_rate") else mean + spread * distance
+    if name in _SHARES:
         value = min(1.0, value)
     return Cue(name, value, unit, coverage, population_sd=sd, speaker_sd=speaker_sd)
 
 
-def weak(name: str, sd: float, reason: Reason = "unreliable_from_mesh") -> Cue:
+def weak(name: str, sd: float, reason: Reason = "weak_source") -> Cue:
     """Return a weak cue at a distance from the usual."""
     return cue(name, sd).weakened(reason)
 
@@ -67,13 +78,21 @@ def clip_facts(**changes: object) -> Facts:
 
 
 def still_cues(*, speaker: bool = False) -> list[Cue]:
-    """Return every known cue at its usual value, with a syllable rate: somebody speaks."""
-    return [cue(name, speaker_sd=0.0) if speaker else cue(name, 0.0) for name in (*FACE_NAMES, *VOICE_NAMES)]
+    """Return every cue at its usual value, against the speaker or as far as people give a norm; somebody speaks."""
+    names = (*FACE_NAMES, *VOICE_NAMES)
+    if speaker:
+        return [cue(name, speaker_sd=0.0) for name in names]
+    return [cue(name) if name in WITHOUT_NORM else cue(name, 0.0) for name in names]
 
 
 def changed(**sds: float) -> list[Cue]:
-    """Return every known cue at its usual value but for those named."""
+    """Return every cue at its usual value but for those named."""
     return [cue(c.name, sds[c.name]) if c.name in sds else c for c in still_cues()]
+
+
+def only_face(**sds: float) -> list[Cue]:
+    """Return every face cue at its usual value but for those named."""
+    return [c for c in changed(**sds) if c.name in FACE_NAMES]
 
 
 def made_clip(seed: int) -> MadeClip:
@@ -124,11 +143,11 @@ def _drawn(draw: random.Random, names: list[str], reasons: tuple[Reason, ...], c
             sd if reference in ("people", "both") else None,
             sd if reference in ("speaker", "both") else None,
         )
-        made = cue(name, None if name == "loudness_level" else people, speaker_sd=speaker, coverage=coverage)
+        made = cue(name, None if name in WITHOUT_NORM else people, speaker_sd=speaker, coverage=coverage)
         if draw.random() < gaps:
             made = Cue.missing(name, made.unit, draw.choice(reasons))
         elif name in _WEAK_BY_NATURE or draw.random() < gaps / 3:
-            made = made.weakened("unreliable_from_mesh" if name in _WEAK_BY_NATURE else draw.choice(reasons))
+            made = made.weakened("weak_source" if name in _WEAK_BY_NATURE else draw.choice(reasons))
         drawn.append(made)
     return drawn
 
@@ -153,3 +172,24 @@ def _events(draw: random.Random, facts: Facts) -> list[Event]:
             against = draw.choice(["people", "speaker"])
             events.append(Event(draw.choice(names), begin, end, direction, sd, against))  # type: ignore[arg-type]
     return events
+
+
+def told(clip: MadeClip) -> Description:
+    """Return what is said of a made-up clip."""
+    return describe(clip.cues, clip.events, clip.facts, judge(clip.cues, clip.facts, clip.events), clip.key)
+
+
+def said(cues: list[Cue], *events: Event, key: bytes = b"key", **facts: object) -> Description:
+    """Return what is said of cues, with the facts that differ from those of `clip_facts`."""
+    found = clip_facts(**facts)
+    return describe(cues, events, found, judge(cues, found, events), key)
+
+
+def texts(description: Description) -> list[str]:
+    """Return the three descriptions."""
+    return [description.visual_description, description.acoustic_description, description.affect_description]
+
+
+def sentences(text: str) -> list[str]:
+    """Return a text by sentence."""
+    return re.split(r"(?<=\.) (?=[A-Z0-9])", text)

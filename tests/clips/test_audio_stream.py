@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tracemalloc
 from pathlib import Path
 
@@ -79,3 +80,23 @@ def test_errors_come_with_the_first_block(tmp_path: Path) -> None:
         next(iterate_audio(path, 0.0, 1.0))
     with pytest.raises(ValueError, match="block_s=0"):
         iterate_audio(path, 0.0, 1.0, block_s=0)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_samples_that_are_no_numbers_are_nan_in_the_stream_and_silent_when_decoded(
+    tmp_path: Path, channels: int
+) -> None:
+    sound = np.full((16000, channels), 0.25, np.float32)
+    sound[4000:4100, 0] = np.nan
+    sound[9000:9010, -1] = np.inf
+    header = struct.pack("<HHIIHH", 3, channels, 16000, 16000 * 4 * channels, 4 * channels, 32)
+    data = sound.tobytes()
+    chunks = b"fmt " + struct.pack("<I", len(header)) + header + b"data" + struct.pack("<I", len(data)) + data
+    path = tmp_path / "broken.wav"
+    path.write_bytes(b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks)
+    streamed = np.concatenate(list(iterate_audio(path, 0.0, 1.0, 16000, block_s=0.3)))
+    assert np.flatnonzero(np.isnan(streamed)).tolist() == [*range(4000, 4100), *range(9000, 9010)]
+    decoded = decode_audio(path, 0.0, 1.0, 16000)
+    assert np.isfinite(decoded).all()
+    assert not decoded[4000:4100].any()
+    assert np.isfinite(decode_audio(path, 0.0, 1.0, 8000)).all()

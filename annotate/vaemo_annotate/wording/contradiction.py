@@ -11,9 +11,7 @@ from vaemo_clips.cues.cue import Cue
 from vaemo_clips.cues.event import Event
 
 
-def without_contradictions(
-    cues: Iterable[Cue], events: Iterable[Event], rules: Rules
-) -> tuple[list[Cue], list[Event]]:
+def without_contradictions(cues: Iterable[Cue], events: Iterable[Event], rules: Rules) -> tuple[list[Cue], list[Event]]:
     """Return cues and events without those that `rules.ruled_out_by` forbids.
 
     A cue above the usual loses its distances where the cue that rules it out is above the usual, over the clip or

@@ -11,7 +11,7 @@ from vaemo_annotate.wording.measures import TOLD, Modality, human_name, modality
 from vaemo_annotate.wording.rules import load_rules
 from vaemo_annotate.wording.sentence import percent, seconds
 from vaemo_clips.cues.cue import Cue
-from vaemo_clips.cues.event import Event
+from vaemo_clips.cues.event import Against, Event
 from vaemo_clips.cues.measurement import Facts
 
 MAX_CHARS = 2_900
@@ -82,9 +82,9 @@ def _heading(facts: Facts, which: Modality, usual: str) -> str:
 def _line(cue: Cue, usual_coverage: str) -> str:
     parts = [f"{human_name(cue.name)}: {_number(cue.value or 0.0, cue.unit)} {cue.unit}".rstrip()]
     people_sd = cue.population_sd
-    tells = people_sd is not None and abs(people_sd) >= least_sd(cue.name, "people", load_rules())
-    parts += [f"people {people_sd:+.1f} sd"] if tells else []
-    parts += [f"speaker {cue.speaker_sd:+.1f} sd"] if cue.speaker_sd is not None else []
+    if people_sd is not None and abs(people_sd) >= least_sd(cue.name, "people", load_rules()):
+        parts.append(_distance("people", people_sd))
+    parts += [_distance("speaker", cue.speaker_sd)] if cue.speaker_sd is not None else []
     coverage = percent(cue.coverage)
     parts += [f"from {coverage} %"] if coverage != usual_coverage else []
     parts += [f"weak: {reason_name(str(cue.reason))}"] if cue.state == "weak" else []
@@ -103,14 +103,22 @@ def _event_lines(cues: Sequence[Cue], events: Sequence[Event], facts: Facts) -> 
     """Return the strongest stretches in order of time; those of cues that could not be measured do not count."""
     measured = {cue.name for cue in cues if cue.value is not None}
     rules = load_rules()
-    own = [e for e in events if e.cue in measured and e.begin_s < facts.duration_s and notable(e.cue, Deviation.of(e), rules)]
+    own = [
+        e
+        for e in events
+        if e.cue in measured and e.begin_s < facts.duration_s and notable(e.cue, Deviation.of(e), rules)
+    ]
     strongest = sorted(own, key=lambda e: -abs(e.sd))[:_MAX_EVENTS]
     return [_event_line(event, facts) for event in sorted(strongest, key=lambda e: (e.begin_s, e.cue))]
 
 
 def _event_line(event: Event, facts: Facts) -> str:
     time = f"{seconds(event.begin_s)} to {seconds(min(event.end_s, facts.duration_s))}"
-    return _short(f"{time}: {human_name(event.cue)}, {event.against} {event.signed_sd:+.1f} sd")
+    return _short(f"{time}: {human_name(event.cue)}, {_distance(event.against, event.signed_sd)}")
+
+
+def _distance(against: Against, sd: float) -> str:
+    return f"{against} {round(sd, 1) + 0.0:+.1f} sd"
 
 
 def _number(value: float, unit: str) -> str:

@@ -136,7 +136,7 @@ def _weak(seen: Sequence[Observation], named: set[Against], material: Material, 
     alike = [s for s in seen if (s.reason, s.against) == (seen[0].reason, seen[0].against)][:2]
     said = " and ".join(_clause(s, material, phrasing) for s in alike)
     if named != {seen[0].against}:
-        said = f"{said} {phrasing.pick(f'ref.{material.modality}.{seen[0].against}')}"
+        said = f"{said}, {phrasing.pick(f'ref.{material.modality}.{seen[0].against}')}"
     why = phrasing.pick(f"because.{seen[0].reason}")
     return [phrasing.pick(f"{material.where}.weak", clauses=said, why=why)]
 

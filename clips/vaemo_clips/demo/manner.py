@@ -3,8 +3,9 @@
 Faces follow the EMFACS prototypes (Ekman & Friesen 1978, Facial Action Coding System; Friesen & Ekman 1983):
 happiness AU6+12, sadness AU1+4+15, anger AU4+5+7+23, fear AU1+2+4+5+20+26, surprise AU1+2+5+26, disgust
 AU9+15+16. Voices follow Juslin & Laukka (2003), Communication of emotions in vocal expression and music
-performance, Psychological Bulletin 129(5), table 7: anger loud, high, fast, rising; sadness soft, low, slow,
-falling, with pauses; fear high, fast, with little variability; happiness high, fast, wide. Surprise (high,
+performance, Psychological Bulletin 129(5), summary of cross-modal patterns: anger loud, high, fast, rising;
+sadness soft, low, slow, falling, with pauses; fear high, fast, rather soft and dull, with little variability of
+pitch, as it is outside of panic; happiness high, fast, wide. Surprise (high,
 wide, rising) and disgust (low, slow) follow Scherer & Oshinsky (1977), Motivation and Emotion 1(4).
 """
 
@@ -77,7 +78,7 @@ MANNERS: dict[str, tuple[FaceManner, VoiceManner]] = {
     "neutral": (FaceManner(), VoiceManner()),
     "fear": (
         FaceManner(0.050, 0.032, 0.14, 0.085, 0.040, 0, 0.012, 0, 0.055, 0, 0, -3, 0, 0.15),
-        VoiceManner(5.5, -1.2, 0.3, 0.5, 0.26, 0.2, 0.5, 0.05, 0.45),
+        VoiceManner(5.5, -1.2, 0.3, -2.5, 0.26, 0.2, -1.5, 0.05, 0.45),
     ),
     "surprise": (
         FaceManner(0.072, 0.0, -0.02, 0.10, 0.110, 0, 0, 0, -0.01, 0, 4, 0, 0, 0.15),
