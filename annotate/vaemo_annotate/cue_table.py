@@ -10,64 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from vaemo_annotate.wording.measures import human_name
 from vaemo_clips.cues.cue import Cue, Reason
-
-CUE_NAMES: dict[str, str] = {
-    "brow_raise": "brow height",
-    "brow_raise_range": "brow movement",
-    "brow_furrow": "brow furrow",
-    "eye_opening": "eye opening",
-    "eye_opening_range": "lid movement",
-    "blink_rate": "blinks",
-    "mouth_opening": "mouth opening",
-    "mouth_opening_range": "mouth movement",
-    "lip_corner_pull": "lip-corner pull",
-    "lip_corner_pull_range": "lip-corner movement",
-    "lip_corner_depress": "lip corners down",
-    "lip_press": "lip press",
-    "head_pitch": "head pitch (+ up)",
-    "head_yaw": "head yaw (+ right)",
-    "head_roll": "head roll (+ right)",
-    "head_motion": "head motion",
-    "face_motion": "face motion",
-    "f0_median": "pitch, median",
-    "f0_low": "pitch, low (5 %)",
-    "f0_peak": "pitch, high (95 %)",
-    "f0_range": "pitch range",
-    "f0_variability": "pitch variability",
-    "f0_slope": "pitch slope",
-    "f0_rise": "pitch rise",
-    "f0_fall": "pitch fall",
-    "f0_end": "pitch at the end",
-    "loudness_level": "loudness",
-    "loudness_range": "loudness range",
-    "loudness_variability": "loudness variability",
-    "loudness_slope": "loudness slope",
-    "loudness_rise": "loudness rise",
-    "loudness_fall": "loudness fall",
-    "speech_length": "speech length",
-    "speech_rate": "speech rate",
-    "syllable_length": "syllable length",
-    "pause_share": "pauses",
-    "pause_length": "pause length",
-    "voiced_share": "voiced part",
-    "voiced_length": "voiced stretch",
-    "spectral_tilt": "spectral tilt",
-    "tilt_variability": "tilt variability",
-    "low_band_ratio": "low-band slope",
-    "alpha_ratio": "alpha ratio",
-    "hammarberg_index": "Hammarberg index",
-    "spectral_centroid": "spectral centroid",
-    "fricative_ratio": "fricative ratio",
-    "spectral_flux": "spectral flux",
-    "harmonicity": "harmonicity (HNR)",
-    "h1_h2": "H1-H2",
-    "jitter": "jitter",
-    "shimmer": "shimmer",
-    "first_formant": "first formant",
-    "second_formant": "second formant",
-}
-"""Every cue in at most 20 characters."""
 
 _UNITS = {
     "eye distances": "eye dist.",
@@ -147,7 +91,7 @@ def _add_group(table: Table, title: str, cues: Sequence[Cue]) -> None:
 
 
 def _cells(cue: Cue) -> list[str | Text]:
-    name = CUE_NAMES.get(cue.name, cue.name.replace("_", " "))
+    name = human_name(cue.name)
     if cue.value is None:
         return [Text(name, style="dim"), "–", "", "", "", "", Text("not measurable", style="dim")]
     value, unit = (100 * cue.value, "%") if cue.unit == "share" else (cue.value, _UNITS.get(cue.unit, cue.unit))

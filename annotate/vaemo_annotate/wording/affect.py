@@ -168,23 +168,24 @@ def confidence(
 
     Amount is the best score, margin its lead over the second; both saturate. Quality is that of the better
     measured modality, raised by the other. For `neutral`, amount is how little moves, and quality is that of
-    both: what was not measured may well move. `unclear` stays below its own ceiling. These are rules of
-    thumb, made by hand on few measurements: hence the ceiling.
+    both: what was not measured may well move. `unclear` stays below its own ceiling.
+    These are rules of thumb, made by hand on few measurements: hence the ceiling.
     """
     settings, share = rules.confidence, rules.modality_weight
     better, other = sorted((face.quality, voice.quality), reverse=True)
     quality = min(1.0, better + 0.25 * other)
+    least = settings.unclear_ceiling * quality
     if verdict == "unclear":
-        return round(settings.unclear_ceiling * quality, 2)
+        return round(least, 2)
     if verdict == "neutral":
         activity = max(m.activity for m in (face, voice) if m.num_cues)
         sure = 1 - activity / rules.naming.neutral_below
-        quality = share["face"] * face.quality + share["voice"] * voice.quality
-    else:
-        first, second = sorted(scores.values(), reverse=True)[:2]
-        amount = min(1.0, first / settings.full_score)
-        margin = min(1.0, (first - second) / settings.full_margin)
-        sure = (1 - settings.margin_share) * amount + settings.margin_share * margin
+        of_both = share["face"] * face.quality + share["voice"] * voice.quality
+        return round(max(settings.ceiling * sure * of_both * settings.agreement[agreement], least), 2)
+    first, second = sorted(scores.values(), reverse=True)[:2]
+    amount = min(1.0, first / settings.full_score)
+    margin = min(1.0, (first - second) / settings.full_margin)
+    sure = (1 - settings.margin_share) * amount + settings.margin_share * margin
     return round(settings.ceiling * sure * quality * settings.agreement[agreement], 2)
 
 

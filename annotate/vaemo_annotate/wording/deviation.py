@@ -80,7 +80,7 @@ def least_sd(name: str, against: Against, rules: Rules) -> float:
 def strength(name: str, distance: Deviation, rules: Rules) -> float:
     """Return a cue's distance as evidence in [-1, 1]: nothing in the dead zone, no more beyond the full distance."""
     dead_zone_sd = max(rules.strength.dead_zone_sd, least_sd(name, distance.against, rules))
-    size = (abs(distance.sd) - dead_zone_sd) / (rules.strength.full_sd - dead_zone_sd)
+    size = (abs(distance.sd) - dead_zone_sd) / (rules.strength.full_sd[distance.against] - dead_zone_sd)
     return math.copysign(min(1.0, max(0.0, size)), distance.sd)
 
 

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from vaemo_clips.cues.event import Against
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Bipolar = Annotated[float, Field(ge=-1, le=1)]
 EmotionName = Literal["happiness", "sadness", "anger", "fear", "surprise", "disgust", "calm"]
@@ -85,10 +87,10 @@ class Degrees(_Settings):
 
 
 class Strength(_Settings):
-    """Distances up to `dead_zone_sd` are no evidence; from `full_sd` on they are full evidence."""
+    """Distances up to `dead_zone_sd` are no evidence; from `full_sd` of their reference on, they are full evidence."""
 
     dead_zone_sd: float = Field(ge=0)
-    full_sd: float = Field(gt=0)
+    full_sd: dict[Against, Annotated[float, Field(gt=0)]]
 
 
 class Naming(_Settings):
