@@ -180,15 +180,17 @@ def _loading(repo: str, tally: Tally) -> str:
 
 def _how_it_was_made(run: RunRecord) -> str:
     prompt, engine = run.prompt, run.engine
+    asked = engine.name != "cues"
     facts = {
-        "Prompt": f"{code(prompt.name)}, version {inline(prompt.version)}",
-        "About the prompt": _known(prompt.description),
+        "Prompt": f"{code(prompt.name)}, version {inline(prompt.version)}"
+        + ("" if asked else "; it gave the run its name, no model was asked"),
+        "About the prompt": _known(prompt.description) if asked else "not used",
         "Prompt SHA-256": code(prompt.sha256),
-        "Engine": inline(engine.name),
+        "Engine": inline(engine.name) if asked else "cues: face and voice measured, put into words by written rules",
         "Model": _known(engine.model),
         "Model revision": _known(engine.model_revision),
         "Server version": _known(engine.server_version),
-        "Sampling": _sampling(prompt.text),
+        "Sampling": _sampling(prompt.text) if asked else "none",
         "Seed": _known(run.settings.seed),
         "Samples per clip": inline(run.settings.samples),
         "Shard": _shard(run.settings.shard),

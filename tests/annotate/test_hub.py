@@ -497,6 +497,8 @@ def test_a_run_of_measured_cues_claims_no_language_model(tmp_path: Path) -> None
     out = small_run(tmp_path, engine={"name": "cues", "model": None}, prompt=run_json(0, {})["prompt"])
     card = pushed(out, dry_run=True).card
     assert "(measured cues put into words)" in card
+    assert "no model was asked" in card
+    assert "temperature" not in card
     assert "language model" not in card
 
 

@@ -132,7 +132,7 @@ def broken(tmp_path: Path, change: Any) -> Path:
         (lambda c: c["steps"][0]["schema"].update(type="strin"), ["steps[0].schema", "not a valid JSON Schema"]),
         (lambda c: c["output"].update(valence="reason.valance"), ["output.valence", "'valance'"]),
         (lambda c: c["media"].update(fps=-1), ["media.fps", "greater than 0"]),
-        (lambda c: c["steps"][0].update(inputs=["cues"]), ["steps[0].inputs", "cues"]),
+        (lambda c: c["steps"][0].update(template="{{ cues.face }}"), ["steps[0].template", "'cues' is undefined"]),
     ],
 )
 def test_a_broken_prompt_is_named_by_its_path_in_the_file(
