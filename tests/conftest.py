@@ -26,7 +26,7 @@ SEGMENT_S = 0.4
 def demo_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six clips that the project makes itself: four whole ones, one without sound, one without picture."""
     folder = tmp_path_factory.mktemp("demo") / "clips"
-    made = make_demo_clips(folder, 12, size=(160, 120), num_speakers=2, workers=2)
+    made = make_demo_clips(folder, 12, num_speakers=2, workers=2)
     for clip in made[5:11]:
         clip.file.unlink()
     for listing in (LABELS, TRUTH):

@@ -167,11 +167,10 @@ def test_an_endpoint_that_is_not_there(workspace: Workspace) -> None:
     assert "http://user" not in refused(*run_against(workspace, "http://user:secret@127.0.0.1:9/v1"))
 
 
-def test_no_engine_at_all_says_what_can_be_done(workspace: Workspace) -> None:
-    line = refused(
-        "run", "--prompt", PROMPTS / "cot_v2.yaml", "--clips", workspace.manifest, "--out", workspace.folder / "o"
-    )
-    for word in ("--endpoint", "--vllm-python"):
+def test_an_endpoint_without_an_address_says_what_is_missing(workspace: Workspace) -> None:
+    arguments = ["--prompt", PROMPTS / "cot_v2.yaml", "--clips", workspace.manifest, "--out", workspace.folder / "o"]
+    line = refused("run", *arguments, "--engine", "endpoint")
+    for word in ("--endpoint URL", "VAEMO_ENDPOINT", "http://localhost:8000/v1"):
         assert word in line
 
 

@@ -268,7 +268,7 @@ def test_two_files_with_the_same_bytes_are_asked_once(
 def test_ctrl_c_keeps_every_reply_and_says_how_to_resume(workspace: Workspace, tmp_path: Path) -> None:
     from tests.support.servers import fake_server
 
-    with fake_server(tmp_path, "--latency-s", "0.15") as slow:
+    with fake_server(tmp_path, "--latency-s", "0.5") as slow:
         command = workspace.run_command(slow.url)
         process = subprocess.Popen(command, env=clean_environment(), stderr=subprocess.PIPE, text=True)
         deadline = time.monotonic() + 60
