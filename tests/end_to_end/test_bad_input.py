@@ -168,8 +168,8 @@ def test_an_endpoint_that_is_not_there(workspace: Workspace) -> None:
 
 
 def test_an_endpoint_without_an_address_says_what_is_missing(workspace: Workspace) -> None:
-    arguments = ["--prompt", PROMPTS / "cot_v2.yaml", "--clips", workspace.manifest, "--out", workspace.folder / "o"]
-    line = refused("run", *arguments, "--engine", "endpoint")
+    paths = ("--prompt", PROMPTS / "cot_v2.yaml", "--clips", workspace.manifest, "--out", workspace.folder / "o")
+    line = refused("run", *paths, "--engine", "endpoint")
     for word in ("--endpoint URL", "VAEMO_ENDPOINT", "http://localhost:8000/v1"):
         assert word in line
 
