@@ -42,6 +42,7 @@ _MEMORY = 64  # faces out of sight that can come back
 class Pace:
     """How often the detectors look, in seconds, and how long a lost face is waited for."""
 
+    fresh_s: float = 0.2  # at the begin of a shot that shows a face, both look at every picture for more
     near_s: float = 0.25
     far_s: float = 1.0
     searching_s: float = 0.1  # while a face is lost, or none is followed
@@ -143,12 +144,14 @@ class _Tracker:
     def _detect(self, time_s: float, picture: Image.Image) -> list[Detection] | None:
         """Faces that the detectors see, or None where no look is due."""
         pace = self.pace
+        self._shot_s = time_s if self._shot_s == -np.inf else self._shot_s
+        is_fresh = bool(self.live) and time_s - self._shot_s < pace.fresh_s
         is_searching = not self.live or any(self._is_awaited(face, time_s) for face in self.away)
-        if time_s - self._near_s < (pace.searching_s if is_searching else pace.near_s) - 1e-3:
+        if not is_fresh and time_s - self._near_s < (pace.searching_s if is_searching else pace.near_s) - 1e-3:
             return None
         self._near_s = time_s
         found = self.models.near.find(picture)
-        if time_s - self._far_s >= (pace.searching_far_s if is_searching else pace.far_s) - 1e-3:
+        if is_fresh or time_s - self._far_s >= (pace.searching_far_s if is_searching else pace.far_s) - 1e-3:
             self._far_s = time_s
             found += self.models.far.find(picture)
         return found
