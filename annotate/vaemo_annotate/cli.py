@@ -137,8 +137,9 @@ def cues(
 ) -> None:
     """Measure what can be measured in a clip: its face and its voice, over time.
 
-    Every cue comes with a unit, the share of the clip that it rests on, and its distance from what is usual for
-    people; or with the reason why it cannot be measured.
+    Every cue comes with a unit, the share of the clip that it rests on, and its distance from people's neutral
+    clips, or with the reason why it cannot be measured. --plot draws the aligned face, the cues over time, the
+    waveform and a log-mel spectrogram with the pitch. No GPU, no model server.
     """
     from vaemo_annotate.cues_command import show_cues
 

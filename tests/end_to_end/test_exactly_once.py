@@ -265,12 +265,19 @@ def test_two_files_with_the_same_bytes_are_asked_once(
     assert first["affect_description"] == second["affect_description"]
 
 
+def heed_ctrl_c() -> None:
+    """A shell starts its background jobs, and so all that they start, deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_keeps_every_reply_and_says_how_to_resume(workspace: Workspace, tmp_path: Path) -> None:
     from tests.support.servers import fake_server
 
     with fake_server(tmp_path, "--latency-s", "0.5") as slow:
         command = workspace.run_command(slow.url)
-        process = subprocess.Popen(command, env=clean_environment(), stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, env=clean_environment(), stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c
+        )
         deadline = time.monotonic() + 60
         while slow.log()["requests"] < 10 and time.monotonic() < deadline:
             time.sleep(0.05)
