@@ -17,6 +17,7 @@ from rich.text import Text
 
 from vaemo_annotate.cue_figure import SUFFIXES, Plotted, cue_figure, save_figure
 from vaemo_annotate.cue_table import WHY, cue_table
+from vaemo_annotate.run_folder import write_text
 from vaemo_annotate.show import printable
 from vaemo_clips.cues.cue import Cue
 from vaemo_clips.errors import FigureError, ManifestError, MediaError, MissingExtraError
@@ -225,9 +226,4 @@ def _write_json(path: Path, segment: Segment, measured: Measured) -> None:
         **measured.measurement.to_dict(),
         "events": [asdict(event) for event in measured.measurement.events()],
     }
-    half_done = path.with_name(f".{path.name}.tmp")
-    try:
-        half_done.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        half_done.replace(path)
-    finally:
-        half_done.unlink(missing_ok=True)
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")

@@ -148,6 +148,8 @@ def _cue_book(identity: ModelIdentity, prompt: Prompt, manifest: Manifest, pool:
 async def _meet_speakers(
     book: CueBook, settings: RunSettings, manifest: Manifest, seed: int, workers: int, display: Display
 ) -> None:
+    if "speaker" not in (field.name for field in manifest.extra_fields):
+        return
     chosen = (speaker_of(clip) for _, clip in select_clips(manifest, settings, seed))
     references = reference_clips(manifest.clips(), frozenset(speaker for speaker in chosen if speaker))
     async with display.steps("measuring the speakers' clips") as on_done:

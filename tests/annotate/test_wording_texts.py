@@ -27,8 +27,8 @@ from tests.annotate.wording_clips import (
     told,
 )
 from vaemo_annotate.wording.affect import judge
-from vaemo_annotate.wording.describe import Description, caption, describe
-from vaemo_annotate.wording.facts import Unmeasured
+from vaemo_annotate.wording.describe import Description, describe
+from vaemo_annotate.wording.facts import Unmeasured, unmeasured
 from vaemo_annotate.wording.phrasing import Phrasing, load_bank
 from vaemo_annotate.wording.sentence import MAX_CHARS
 from vaemo_clips.cues.cue import Cue
@@ -233,8 +233,10 @@ def test_a_face_without_measurements_gets_its_reason(reason: str) -> None:
 
 def test_where_nothing_was_measured_there_is_a_typed_reason_and_no_caption() -> None:
     gone = [Cue.missing(name, "x", "profile") for name in FACE_NAMES]
-    found = caption(gone, [], clip_facts(voice_reason="no_speech"), b"key")
+    found = unmeasured(gone, clip_facts(voice_reason="no_speech"))
     assert found == Unmeasured("face: profile; voice: no_speech", "nothing_measured")
     noise = [*gone, cue("loudness_level", speaker_sd=3.0)]
-    assert isinstance(caption(noise, [], clip_facts(voice_reason="no_speech"), b"key"), Unmeasured)
-    assert isinstance(caption([*gone, cue("f0_median", 0.0)], [], clip_facts(), b"key"), Description)
+    assert isinstance(unmeasured(noise, clip_facts(voice_reason="no_speech")), Unmeasured)
+    voiced, facts = [*gone, cue("f0_median", 0.0)], clip_facts()
+    assert unmeasured(voiced, facts) is None
+    assert isinstance(describe(voiced, [], facts, judge(voiced, facts), b"key"), Description)

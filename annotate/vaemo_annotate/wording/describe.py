@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from vaemo_annotate.wording.account import affect_description
 from vaemo_annotate.wording.acoustic import acoustic_description
-from vaemo_annotate.wording.affect import Affect, judge
-from vaemo_annotate.wording.facts import Unmeasured, unmeasured
+from vaemo_annotate.wording.affect import Affect
 from vaemo_annotate.wording.rules import Rules, load_rules
 from vaemo_annotate.wording.visual import visual_description
 from vaemo_clips.cues.cue import Cue
@@ -31,12 +30,6 @@ class Description:
     valence: float | None
     arousal: float | None
     confidence: float
-
-
-def caption(cues: Sequence[Cue], events: Sequence[Event], facts: Facts, key: bytes) -> Description | Unmeasured:
-    """Judge and describe a clip, or return why nothing can be said of it."""
-    nothing = unmeasured(cues, facts)
-    return nothing or describe(cues, events, facts, judge(cues, facts, events), key)
 
 
 def describe(
