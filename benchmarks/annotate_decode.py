@@ -16,7 +16,6 @@ from benchmarks.annotate_workload import CannedDecoder, annotate, prompt_of, wri
 from benchmarks.fast_server import running_server
 from vaemo_annotate.media import PooledDecoder, encode_clip, encode_jpeg, encode_wav
 from vaemo_annotate.prompt import MediaSettings
-from vaemo_annotate.workers import decoding_pool
 from vaemo_clips.audio import decode_audio
 from vaemo_clips.clip import Clip
 from vaemo_clips.demo import make_demo_clips
@@ -24,6 +23,7 @@ from vaemo_clips.index import index
 from vaemo_clips.manifest import Manifest
 from vaemo_clips.timeline import frame_times
 from vaemo_clips.video import _Painter, decode_frames
+from vaemo_clips.workers import decoding_pool
 
 WORKERS = 2
 _ROUNDS = 5
@@ -58,7 +58,7 @@ def measure_decoding(folder: Path, source: Path | None, num_clips: int) -> dict[
 async def _clip_rates(folder: Path, manifest: Manifest) -> dict[str, float]:
     prompt = prompt_of()
     rates = {}
-    with decoding_pool(WORKERS) as pool, running_server(None) as url:
+    with decoding_pool(WORKERS, preload="vaemo_annotate.media") as pool, running_server(None) as url:
         decoder = PooledDecoder(manifest.root, prompt.media, prompt.inputs, pool)
         clips = list(manifest.clips())
         await asyncio.gather(*(decoder.decode(clip) for clip in clips[:WORKERS]))  # starts the workers

@@ -19,13 +19,13 @@ import orjson
 
 from vaemo_annotate.media import check_unchanged, stat_if_changed
 from vaemo_annotate.references import speaker_of
-from vaemo_annotate.workers import first_cause, in_worker
 from vaemo_clips.clip import Clip
 from vaemo_clips.cues.cue import Cue
 from vaemo_clips.cues.event import Event
 from vaemo_clips.cues.measurement import Facts, Measurement
 from vaemo_clips.cues.norms import SpeakerReference
 from vaemo_clips.errors import MediaError
+from vaemo_clips.workers import first_cause, in_worker
 
 if TYPE_CHECKING:
     from vaemo_annotate.ledger import Ledger

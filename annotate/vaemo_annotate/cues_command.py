@@ -17,11 +17,11 @@ from rich.text import Text
 
 from vaemo_annotate.cue_figure import SUFFIXES, Plotted, cue_figure, save_figure
 from vaemo_annotate.cue_table import WHY, cue_table
-from vaemo_annotate.run_folder import write_text
 from vaemo_annotate.show import printable
 from vaemo_clips.cues.cue import Cue
 from vaemo_clips.errors import FigureError, ManifestError, MediaError, MissingExtraError
 from vaemo_clips.probe import MediaInfo, probe
+from vaemo_clips.whole_file import write_text
 
 if TYPE_CHECKING:
     from vaemo_annotate.figure.face_strip import Crop

@@ -13,11 +13,11 @@ import pyarrow as pa
 from vaemo_annotate.engines.base import ModelIdentity
 from vaemo_annotate.ledger import Ledger
 from vaemo_annotate.prompt import Prompt
-from vaemo_annotate.run_folder import replace_folder
 from vaemo_clips.caption import DESCRIPTION_SCHEMA, caption_schema, reject_schema
 from vaemo_clips.clip import CLIP_SCHEMA
 from vaemo_clips.errors import MissingExtraError, RunFolderError
 from vaemo_clips.manifest import Manifest
+from vaemo_clips.whole_file import replace_folder
 
 _SHARD_BYTES = 500_000_000
 

@@ -21,10 +21,10 @@ import orjson
 
 from vaemo_annotate.ledger import Ledger
 from vaemo_annotate.prompt import Input, MediaSettings
-from vaemo_annotate.workers import in_worker
 from vaemo_clips.clip import Clip
 from vaemo_clips.errors import MediaError, MissingExtraError
 from vaemo_clips.file_facts import sha256_of
+from vaemo_clips.workers import in_worker
 
 JPEG_QUALITY = 90
 SILENCE_PEAK = 1e-4

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vaemo_annotate.dataset import import_datasets, load_rows, save_dataset
-from vaemo_annotate.run_folder import RunFolder, replace_folder, snapshot_manifest
+from vaemo_annotate.run_folder import RunFolder, snapshot_manifest
 from vaemo_clips.errors import RunFolderError
 from vaemo_clips.manifest import Manifest
+from vaemo_clips.whole_file import replace_folder
 
 _SHARD_FOLDER = re.compile(r"shard-(\d+)-of-(\d+)")
 _SAME = (("prompt", "sha256"), ("engine", "model"), ("engine", "model_revision"), ("settings", "seed"),

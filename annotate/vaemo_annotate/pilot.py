@@ -15,12 +15,13 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from vaemo_annotate.dataset import load_rows
 from vaemo_annotate.media import encode_jpeg
 from vaemo_annotate.progress import RunCounts, duration_text
-from vaemo_annotate.run_folder import RunFolder, write_text
+from vaemo_annotate.run_folder import RunFolder
 from vaemo_clips.errors import MediaError
 from vaemo_clips.manifest import Manifest
 from vaemo_clips.timeline import frame_times
 from vaemo_clips.transcode import cut
 from vaemo_clips.video import decode_frames
+from vaemo_clips.whole_file import write_text
 
 if TYPE_CHECKING:
     from vaemo_annotate.run import RunSummary

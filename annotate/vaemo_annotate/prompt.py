@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from vaemo_annotate import json_schema
 from vaemo_annotate.template import render
 from vaemo_clips.caption import DESCRIPTION_SCHEMA
 from vaemo_clips.errors import PromptError
+from vaemo_clips.settings_file import fault_report, pydantic_faults, read_mapping
 
 Input = Literal["video", "audio", "text", "cues"]
 StepName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -103,40 +103,15 @@ def load_prompt(path: Path) -> Prompt:
     Raises PromptError that lists every fault with its path in the file: those of form (keys, types, ranges),
     or where there are none, those of meaning (steps, templates, schemas, outputs).
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PromptError(f"prompt {path} cannot be read: {error}; give the path of a prompt YAML file") from error
-    try:
-        content = yaml.load(text, Loader=_UniqueKeyLoader)  # it is a SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a ValueError is a date like 2026-02-30
-        raise PromptError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise PromptError(
-            f"{path}: holds a {type(content).__name__}; a prompt file is a mapping with 'name', 'steps', …"
-        )
+    content = read_mapping(path, PromptError, "prompt", "a prompt file is a mapping with 'name', 'steps', …")
     try:
         prompt = Prompt.model_validate(content)
     except ValidationError as error:
-        raise _fault_report(path, [_pydantic_fault(fault) for fault in error.errors()]) from error
+        raise PromptError(fault_report(path, pydantic_faults(error, "prompt"))) from error
     faults = list(_cross_faults(prompt))
     if faults:
-        raise _fault_report(path, faults)
+        raise PromptError(fault_report(path, faults))
     return prompt
-
-
-def _fault_report(path: Path, faults: list[str]) -> PromptError:
-    return PromptError("\n".join(f"{path}: {fault}" for fault in faults))
-
-
-def _pydantic_fault(fault: Any) -> str:
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(".")
-    if fault["type"] == "extra_forbidden":
-        return f"{where}: unknown key; remove it or correct its spelling"
-    if fault["type"] == "missing":
-        return f"{where}: missing; every prompt file needs it"
-    shown = repr(fault["input"])
-    return f"{where}: {fault['msg']} (it is {shown if len(shown) <= 60 else shown[:60] + '…'})"
 
 
 def _cross_faults(prompt: Prompt) -> Iterator[str]:
@@ -221,19 +196,3 @@ def _output_faults(prompt: Prompt, broken: set[str]) -> Iterator[str]:
                 yield f"{where}: {target!r} is an array of something else; the caption field wants items of type string"
             elif field == "affect_description" and not json_schema.is_required(schema or {}, path):
                 yield f"{where}: {target!r} may be left out of a reply; list it under 'required' in the schema"
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """A SafeLoader for which a key written twice is an error instead of a silent overwrite."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key_node, _ in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key is no text", key_node.start_mark)
-            if key_node.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key_node.value!r} is written twice", key_node.start_mark
-                )
-            seen.add(key_node.value)
-        return super().construct_mapping(node, deep)

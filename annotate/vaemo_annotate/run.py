@@ -25,9 +25,9 @@ from vaemo_annotate.results import run_record, write_results
 from vaemo_annotate.run_folder import RunFolder, snapshot_manifest
 from vaemo_annotate.selection import Row, count_selected, select_clips
 from vaemo_annotate.settings import RunSettings
-from vaemo_annotate.workers import decoding_pool, first_cause
 from vaemo_clips.clip import Clip
 from vaemo_clips.manifest import Manifest
+from vaemo_clips.workers import decoding_pool, first_cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ async def _run(
         ledger.note_meta({"prompt_name": prompt.name})
         ledger.forget_outcomes()
         stack.enter_context(ledger)
-        pool = stack.enter_context(decoding_pool(workers))
+        pool = stack.enter_context(decoding_pool(workers, preload="vaemo_annotate.media"))
         async with open_engine(settings, prompt, folder.server_log, display.announce) as opened:
             began = time.monotonic()  # measuring the speakers is part of what a pilot tells the time of
             book = _cue_book(opened.identity, prompt, manifest, pool, ledger)

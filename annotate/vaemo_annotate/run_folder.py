@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from vaemo_clips.errors import RunFolderError
 from vaemo_clips.manifest import Manifest
+from vaemo_clips.whole_file import locked_folder, write_text
 
 
 class RunFolder:
@@ -30,32 +29,9 @@ class RunFolder:
         self.server_log = path / "server.log"
         self.pilot = path / "pilot"
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Hold the folder for one writer. Raises RunFolderError where another run holds it."""
-        if self.path.exists() and not self.path.is_dir():
-            raise RunFolderError(f"--out {self.path} is a file; give a folder")
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.path / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
-        except OSError as error:
-            raise RunFolderError(
-                f"--out {self.path} cannot be written ({error.strerror}); give another folder"
-            ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(lock)
-            raise RunFolderError(f"{self.path} is in use by another run; wait for it, or give another --out") from error
-        except OSError as error:
-            os.close(lock)
-            raise RunFolderError(
-                f"{self.path} is on a file system without locks ({error.strerror}); give an --out on a local disk"
-            ) from error
-        try:
-            yield
-        finally:
-            os.close(lock)
+        return locked_folder(self.path)
 
     def check_owner(self, noted: dict[str, str], prompt_name: str) -> None:
         """Raise RunFolderError where the ledger belongs to another prompt."""
@@ -85,20 +61,3 @@ def snapshot_manifest(manifest: Manifest, target: Path) -> Manifest:
     shutil.copyfile(manifest.path, draft)
     draft.replace(target)
     return Manifest.open(target, root=manifest.root)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
-
-
-def replace_folder(draft: Path, target: Path) -> None:
-    """Put a finished folder in the place of an older one."""
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    draft.rename(target)
-    shutil.rmtree(old, ignore_errors=True)

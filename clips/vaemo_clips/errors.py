@@ -10,6 +10,11 @@ A message says what is wrong, where, which value, the rule, and the remedy, in o
     │   ├── ServerError      a model server or Hub that is not there or not what was asked for
     │   ├── FigureError      a figure, or a file of numbers, that cannot be written as asked for
     │   ├── FaceModelError   a face network's file that is missing or wrong
+    │   ├── ShardError       training shards that are missing, damaged or of another version
+    │   ├── RecipeError      a training recipe that cannot be used (all its faults at once)
+    │   ├── CheckpointError  a checkpoint that cannot be read or saved, or is of another kind
+    │   ├── TrainingError    a training that cannot go on: a loss that is no number, data that do not suffice
+    │   ├── SplitError       folds that share a speaker, or have too few clips
     │   └── MissingExtraError  an optional dependency that is not installed
     └── MediaError           one file or segment that cannot be used; becomes a typed reject
 """
@@ -47,6 +52,26 @@ class FigureError(UserError):
 
 class FaceModelError(UserError):
     """A face network's file that is missing, cannot be fetched or is not the pinned one."""
+
+
+class ShardError(UserError):
+    """Training shards that are missing, damaged, or of another version."""
+
+
+class RecipeError(UserError):
+    """A training recipe that cannot be used; the message lists every fault with its path in the file."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint that cannot be read or saved, or that is of another kind of model."""
+
+
+class TrainingError(UserError):
+    """A training that cannot go on: a loss that is no number, or data that do not suffice."""
+
+
+class SplitError(UserError):
+    """Folds that share a speaker, or that have too few clips to train or to test on."""
 
 
 class MissingExtraError(UserError):

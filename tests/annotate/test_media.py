@@ -20,8 +20,8 @@ from tests.support.real_data import real_data
 from vaemo_annotate.media import PooledDecoder, encode_clip
 from vaemo_annotate.prompt import Input, MediaSettings
 from vaemo_annotate.prompt_view import single_clip
-from vaemo_annotate.workers import decoding_pool
 from vaemo_clips.errors import MediaError
+from vaemo_clips.workers import decoding_pool
 
 BOTH: frozenset[Input] = frozenset({"video", "audio"})
 SETTINGS = MediaSettings(fps=2.0, max_frames=4, short_side_px=120)
@@ -122,7 +122,7 @@ class Instead:
 
 async def test_a_decoder_that_dies_or_hangs_is_a_typed_reject_and_the_pool_goes_on(talking: Path) -> None:
     clip = single_clip(talking)
-    with decoding_pool(1) as pool:
+    with decoding_pool(1, preload="vaemo_annotate.media") as pool:
         for function, reason in ((die, "decoder_crashed"), (hang, "decoder_timeout")):
             decoder = PooledDecoder(talking.parent, SETTINGS, BOTH, Instead(pool, function), timeout_s=4.0)
             with pytest.raises(MediaError, match=rf"{reason}: {clip.path}: .* transcode the file"):

@@ -15,12 +15,15 @@ _Result = TypeVar("_Result")
 
 
 @contextmanager
-def decoding_pool(workers: int) -> Iterator[Any]:
-    """Yield a pebble.ProcessPool of `workers` decoding processes; they end with the block."""
+def decoding_pool(workers: int, preload: str) -> Iterator[Any]:
+    """Yield a pebble.ProcessPool of `workers` decoding processes that fork from one with module `preload` loaded.
+
+    They end with the block.
+    """
     from pebble import ProcessPool
 
     context = get_context("forkserver")
-    context.set_forkserver_preload(["vaemo_annotate.media"])
+    context.set_forkserver_preload([preload])
     pool: Any = ProcessPool(max_workers=workers, context=context)
     try:
         yield pool

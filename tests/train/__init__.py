@@ -1,0 +1,1 @@
+"""Tests of vaemo_train."""

@@ -1,0 +1,1 @@
+"""Train the unified visual-audio encoder of emotion: shards, models, stage 1, evaluation."""

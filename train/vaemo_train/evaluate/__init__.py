@@ -1,0 +1,1 @@
+"""The yardstick: speaker-disjoint folds, linear probes, retrieval, scores with intervals."""

@@ -1,0 +1,1 @@
+"""The unified encoder, its decoder and its processor."""

@@ -1,0 +1,1 @@
+"""Stage 1: masked reconstruction and contrastive learning, without labels."""
