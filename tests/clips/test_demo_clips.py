@@ -85,6 +85,14 @@ def test_labels_can_be_indexed(demo: list[DemoClip], tmp_path: Path) -> None:
     assert (summary.found, summary.accepted) == (12, 12)
     rows = pq.read_table(tmp_path / "clips.parquet").to_pylist()
     assert [(row["label"], row["speaker"]) for row in rows] == [(clip.emotion, clip.speaker) for clip in demo]
+    assert [row["fold"] for row in rows] == [clip.fold for clip in demo] == [1] * 7 + [2] * 5
+
+
+def test_a_speaker_is_in_one_of_five_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clips, "write_mp4", lambda *_: None)
+    order = clips._Order(Path(), 0, 24, 1.0, SIZE, 1.0, True)
+    folds = {number // 7: clips._make(order, number).fold for number in range(0, 84, 7)}
+    assert folds == {speaker: 1 + speaker % 5 for speaker in range(12)}
 
 
 def test_the_lists_say_what_the_records_say(demo: list[DemoClip]) -> None:

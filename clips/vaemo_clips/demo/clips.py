@@ -27,6 +27,7 @@ from vaemo_clips.errors import UserError
 
 EMOTIONS = tuple(MANNERS)
 LABELS, TRUTH = "labels.csv", "planted.json"
+NUM_FOLDS = 5
 _CYCLE, _SILENT, _VOICE_ONLY = 12, 4, 11
 _CLIP, _GRAIN, _REFERENCE = 1, 2, 3  # streams of random numbers
 _NUM_REFERENCES = 3
@@ -46,6 +47,11 @@ class DemoClip:
     has_video: bool
     has_audio: bool
     planted: Planted
+
+    @property
+    def fold(self) -> int:
+        """Which of NUM_FOLDS, counted from 1, the speaker's clips belong to."""
+        return 1 + int(self.speaker.removeprefix("s")) % NUM_FOLDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +180,7 @@ def _face(speaker: int, seed: int, size: tuple[int, int]) -> Face:
 def _write_lists(folder: Path, clips: list[DemoClip]) -> None:
     with (folder / LABELS).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["path", "label", "speaker", "text"])
-        writer.writerows([clip.file.name, clip.emotion, clip.speaker, clip.text] for clip in clips)
+        writer.writerow(["path", "label", "speaker", "fold", "text"])
+        writer.writerows([clip.file.name, clip.emotion, clip.speaker, clip.fold, clip.text] for clip in clips)
     truth = [{**asdict(clip), "file": clip.file.name} for clip in clips]
     (folder / TRUTH).write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")

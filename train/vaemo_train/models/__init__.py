@@ -1,1 +1,24 @@
 """The unified encoder, its decoder and its processor."""
+
+from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForPreTraining, AutoProcessor
+
+from vaemo_train.models.config import VAEmoConfig
+from vaemo_train.models.encoder import VAEmoModel, VAEmoOutput
+from vaemo_train.models.pretraining import Reconstruction, VAEmoForPreTraining, VAEmoPreTrainingOutput
+from vaemo_train.models.processor import VAEmoProcessor
+
+AutoConfig.register("vaemo", VAEmoConfig, exist_ok=True)
+AutoModel.register(VAEmoConfig, VAEmoModel, exist_ok=True)
+AutoModelForPreTraining.register(VAEmoConfig, VAEmoForPreTraining, exist_ok=True)
+AutoFeatureExtractor.register(VAEmoConfig, VAEmoProcessor, exist_ok=True)
+AutoProcessor.register(VAEmoConfig, VAEmoProcessor, exist_ok=True)
+
+__all__ = [
+    "Reconstruction",
+    "VAEmoConfig",
+    "VAEmoForPreTraining",
+    "VAEmoModel",
+    "VAEmoOutput",
+    "VAEmoPreTrainingOutput",
+    "VAEmoProcessor",
+]

@@ -1,0 +1,211 @@
+"""Frozen features: what an encoder that is not trained any further says of every clip.
+
+Shapes: B windows, n clips, D width of the encoder, F width of a feature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Sampler
+
+from vaemo_clips.errors import TrainingError
+from vaemo_train.data.augment import Augment
+from vaemo_train.data.dataset import EvenWindows, Rows, WindowKey
+from vaemo_train.data.loader import make_loader
+from vaemo_train.evaluate.folds import texts
+from vaemo_train.models import VAEmoModel, VAEmoOutput
+from vaemo_train.models.patches import audio_token_padding, video_token_padding
+from vaemo_train.shards.folder import ShardFolder
+
+Modality = Literal["video", "audio", "both"]
+MODALITIES: tuple[Modality, ...] = ("video", "audio", "both")
+Layers = Literal["last", "lower+last"]
+NUM_WINDOWS = 2
+_COLUMNS = ("label", "speaker", "fold")
+_INPUTS = {
+    "video": ("pixel_values_videos", "video_padding_mask"),
+    "audio": ("input_features", "audio_padding_mask"),
+}
+_TOKEN_PADDING = {"video": video_token_padding, "audio": audio_token_padding}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """Features of n clips by modality, (n, F) float32 each, NaN for a clip that lacks it (see `has`).
+
+    `columns` are the clips' label, speaker and fold as text (n,), None where they have none, those that the shards
+    have. `num_windows` is how many windows were taken of each row of at most ten seconds, at most.
+    """
+
+    clip_ids: NDArray[np.object_]
+    vectors: Mapping[str, NDArray[np.float32]]
+    columns: Mapping[str, NDArray[np.object_]]
+    num_windows: int
+
+    def has(self, modality: str) -> NDArray[np.bool_]:
+        """(n,) which clips have features of a modality."""
+        return np.logical_not(np.isnan(self.vectors[modality]).any(axis=1))
+
+    def where(self, chosen: NDArray[np.bool_]) -> Features:
+        """Some of the clips, by a mask (n,)."""
+        return Features(
+            self.clip_ids[chosen],
+            {name: values[chosen] for name, values in self.vectors.items()},
+            {name: values[chosen] for name, values in self.columns.items()},
+            self.num_windows,
+        )
+
+
+def extract(
+    model: VAEmoModel,
+    folder: ShardFolder,
+    rows: Rows | None = None,
+    *,
+    modalities: Sequence[Modality] = MODALITIES,
+    layers: Layers = "last",
+    num_windows: int = NUM_WINDOWS,
+    batch_size: int = 16,
+    workers: int = 0,
+) -> Features:
+    """Features of the clips of `rows` (all): means over windows that are evenly spaced over each row, nothing masked.
+
+    A window's feature is the mean of the encoder's last hidden states over the tokens of real picture or sound:
+    "video" and "audio" from that input alone, to the top; "both" from both at once, the means over video and over
+    audio tokens side by side, of clips and windows that have both. `layers` "lower+last" puts the same means after
+    the last unimodal block in front. F is D, 2 D for "both"; twice that for "lower+last".
+    A row with room for fewer windows gives fewer; a window in which a modality was not there does not count for it.
+    The model runs in eval mode on its own device and in its own dtype, and is left as it was. Neither batch size nor
+    workers change the result but for rounding (1e-5). Memory holds one batch and the sums of all clips.
+    Raises TrainingError without rows, ShardError for pictures that cannot be decoded.
+    """
+    config = model.config
+    dataset = EvenWindows(folder, rows, num_windows)
+    augment = Augment(image_size=config.image_size, log_mel_mean=config.log_mel_mean, log_mel_std=config.log_mel_std)
+    clip_of_row, first_rows = _clips(folder, dataset.rows)
+    means = {name: _Means(len(first_rows)) for name in modalities}
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            for batch in make_loader(dataset, DistinctWindows(dataset, batch_size), workers):
+                inputs = augment({name: value.to(model.device) for name, value in batch.items()})
+                clips = clip_of_row[batch["row_number"].numpy()]
+                for name in modalities:
+                    _add(means[name], model, inputs, clips, name, layers)
+    finally:
+        model.train(was_training)
+    names = [name for name in ("clip_id", *_COLUMNS) if name in folder.rows.column_names]
+    listed = folder.rows.select(names).take(first_rows)
+    columns = {name: texts(listed.column(name).to_pylist()) for name in names}
+    vectors = {str(name): means[name].vectors(_width(config.hidden_size, name, layers)) for name in modalities}
+    return Features(columns.pop("clip_id"), vectors, columns, num_windows)
+
+
+def _width(hidden_size: int, modality: Modality, layers: Layers) -> int:
+    return hidden_size * (2 if modality == "both" else 1) * (2 if layers == "lower+last" else 1)
+
+
+def _clips(folder: ShardFolder, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of every row of the folder the number of its clip among those of `rows`; of each clip the first row."""
+    ids = folder.rows.column("clip_id").to_pylist()
+    first: dict[str, int] = {}
+    for row in np.sort(rows).tolist():
+        first.setdefault(ids[row], row)
+    numbers = {clip_id: number for number, clip_id in enumerate(first)}
+    clip_of_row = np.array([numbers.get(clip_id, -1) for clip_id in ids], np.int64)
+    return clip_of_row, np.array(list(first.values()), np.int64)
+
+
+class DistinctWindows(Sampler[list[WindowKey]]):
+    """Batches of the keys of an EvenWindows, in order, without the windows that a short row gives again."""
+
+    def __init__(self, dataset: EvenWindows, batch_size: int) -> None:
+        """Raises ValueError for a batch size below 1."""
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size} must be at least 1")
+        self.dataset, self.batch_size = dataset, batch_size
+
+    def __iter__(self) -> Iterator[list[WindowKey]]:
+        """Batches; the last may be smaller."""
+        keys = self._keys()
+        while batch := list(islice(keys, self.batch_size)):
+            yield batch
+
+    def _keys(self) -> Iterator[WindowKey]:
+        previous: tuple[int, float] | None = None
+        for item in range(len(self.dataset)):
+            window = self.dataset.window((0, item))
+            place = (window.row_number, window.begin_s)
+            if place != previous:
+                yield 0, item
+            previous = place
+
+
+class _Means:
+    """Running means of features by clip."""
+
+    def __init__(self, num_clips: int) -> None:
+        self._sums: NDArray[np.float64] | None = None
+        self._counts = np.zeros(num_clips, np.int64)
+
+    def add(self, clips: NDArray[np.int64], vectors: NDArray[np.float64]) -> None:
+        """Add windows' features (B, F) to those of their clips (B,)."""
+        if self._sums is None:
+            self._sums = np.zeros((len(self._counts), vectors.shape[1]))
+        np.add.at(self._sums, clips, vectors)
+        np.add.at(self._counts, clips, 1)
+
+    def vectors(self, width: int) -> NDArray[np.float32]:
+        """(n, width) means, NaN for clips to which nothing was added."""
+        sums = np.zeros((len(self._counts), width)) if self._sums is None else self._sums
+        with np.errstate(invalid="ignore"):
+            return np.asarray(sums / self._counts[:, None], np.float32)
+
+
+def _add(
+    means: _Means,
+    model: VAEmoModel,
+    inputs: dict[str, Tensor],
+    clips: NDArray[np.int64],
+    modality: Modality,
+    layers: Layers,
+) -> None:
+    """Encode the windows of a batch that have the modality, and add what comes of them."""
+    wanted = [name for name in ("video", "audio") if modality in (name, "both")]
+    if not all(_INPUTS[name][0] in inputs for name in wanted):
+        return
+    has = _has(wanted, model, inputs)
+    if not has.any():
+        return
+    names = [name for one in wanted for name in _INPUTS[one]]
+    given = {name: inputs[name][has] for name in names}
+    for one in wanted:
+        given[_INPUTS[one][0]] = given[_INPUTS[one][0]].to(model.dtype)
+    output = model(**given, scope="cross" if modality == "both" else "within")
+    vectors = _pooled(output, wanted, layers).double().cpu().numpy()
+    if not np.isfinite(vectors).all():
+        raise TrainingError(
+            f"the encoder's {modality} features hold values that are no numbers; its weights are broken"
+        )
+    means.add(clips[has.cpu().numpy()], vectors)
+
+
+def _has(wanted: Sequence[str], model: VAEmoModel, inputs: dict[str, Tensor]) -> Tensor:
+    """(B,) which windows have a token of each wanted modality."""
+    present = [~_TOKEN_PADDING[name](inputs[_INPUTS[name][1]], model.config).all(dim=1) for name in wanted]
+    return present[0] if len(present) == 1 else present[0] & present[1]
+
+
+def _pooled(output: VAEmoOutput, wanted: Sequence[str], layers: Layers) -> Tensor:
+    """(B, F): means after the lower blocks where asked for, then those of the last block."""
+    names = [f"lower_{name}_embeds" for name in wanted] if layers == "lower+last" else []
+    names += [f"{name}_embeds" for name in wanted]
+    return torch.cat([getattr(output, name) for name in names], dim=1)

@@ -1,0 +1,137 @@
+"""The configuration of the unified encoder and of its pre-training head."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from transformers import PreTrainedConfig
+
+Size = Literal["vaemo-tiny", "vaemo-small", "vaemo-base"]
+SIZES: dict[str, dict[str, int]] = {
+    "vaemo-tiny": {"hidden_size": 192, "num_attention_heads": 3},
+    "vaemo-small": {"hidden_size": 384, "num_attention_heads": 6},
+    "vaemo-base": {"hidden_size": 512, "num_attention_heads": 8},
+}
+"""Widths of HiCMAE's scale (arXiv 2401.05698); those of VAEmo itself are not public, so these are our choice."""
+
+LOSS_PARTS = ("video_pixels", "video_motion", "audio", "contrastive")
+
+
+class VAEmoConfig(PreTrainedConfig):
+    """Settings of `VAEmoModel` and `VAEmoForPreTraining`; every default is our choice, not the paper's.
+
+    Input: `num_frames` pictures of `image_size` px, `frame_stride_s` apart, in tubelets of `tubelet_frames` pictures
+    and `patch_size` px; `num_audio_frames` frames of `num_mel_bins` log-mel bins, `audio_hop_s` apart, in patches of
+    `patch_size` x `patch_size`. Both cover the same seconds.
+
+    Encoder: `num_unimodal_layers` blocks with attention within a modality, then `num_cross_layers` across both.
+
+    Pre-training: a share `video_mask_ratio` of the places (tubes) and `audio_mask_ratio` of the audio patches is
+    hidden; a `target_share` of the hidden tokens is decoded. With `within_probability` the upper blocks of a step stay
+    within the modality. The floors are standard deviations below which a target is not stretched: of pixels in
+    [-1, 1], and of normalised log-mel. `log_mel_mean` and `log_mel_std` normalise the natural logarithm of energy.
+    """
+
+    model_type = "vaemo"
+
+    hidden_size: int = 512
+    num_attention_heads: int = 8
+    num_unimodal_layers: int = 8
+    num_cross_layers: int = 4
+    mlp_ratio: int = 4
+    layer_norm_eps: float = 1e-6
+    initializer_range: float = 0.02
+
+    num_frames: int = 16
+    frame_stride_s: float = 0.16
+    image_size: int = 160
+    num_channels: int = 3
+    tubelet_frames: int = 2
+    patch_size: int = 16
+    num_mel_bins: int = 128
+    num_audio_frames: int = 256
+    audio_hop_s: float = 0.01
+    sampling_rate: int = 16_000
+    log_mel_mean: float = -17.5
+    log_mel_std: float = 4.5
+
+    decoder_hidden_size: int = 256
+    decoder_num_layers: int = 2
+    decoder_num_heads: int = 4
+    target_share: float = 0.25
+    video_mask_ratio: float = 0.9
+    audio_mask_ratio: float = 0.8
+    within_probability: float = 0.3
+    pixel_std_floor: float = 0.04
+    motion_std_floor: float = 0.04
+    mel_std_floor: float = 0.3
+    projection_size: int = 256
+    contrastive_temperature: float = 0.07
+    loss_weights: dict[str, float] | None = None
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        """Fill in the weights of the loss and check what the shapes rest on. Raises ValueError."""
+        weights = {"video_pixels": 1.0, "video_motion": 1.0, "audio": 1.0, "contrastive": 0.0025}
+        self.loss_weights = {**weights, **(self.loss_weights or {})}
+        unknown = sorted(set(self.loss_weights) - set(LOSS_PARTS))
+        if unknown:
+            raise ValueError(f"loss_weights names {', '.join(unknown)}; its parts are {', '.join(LOSS_PARTS)}")
+        self._check_shapes()
+        super().__post_init__(**kwargs)
+
+    def _check_shapes(self) -> None:
+        for whole, part in (
+            ("hidden_size", "num_attention_heads"),
+            ("decoder_hidden_size", "decoder_num_heads"),
+            ("num_frames", "tubelet_frames"),
+            ("image_size", "patch_size"),
+            ("num_mel_bins", "patch_size"),
+            ("num_audio_frames", "patch_size"),
+        ):
+            if getattr(self, whole) % getattr(self, part):
+                raise ValueError(f"{whole}={getattr(self, whole)} must be a multiple of {part}={getattr(self, part)}")
+        for width in ("hidden_size", "decoder_hidden_size"):
+            if getattr(self, width) % 8:
+                raise ValueError(f"{width}={getattr(self, width)} must be a multiple of 8 (sine-cosine positions)")
+
+    @classmethod
+    def of_size(cls, size: str, **overrides: Any) -> VAEmoConfig:
+        """Return the configuration of a named size. Raises ValueError for a name that is none of `SIZES`."""
+        if size not in SIZES:
+            raise ValueError(f"size {size!r} is none of {', '.join(SIZES)}")
+        return cls(**{**SIZES[size], **overrides})
+
+    @property
+    def num_tubelets(self) -> int:
+        """Steps of a video in time."""
+        return self.num_frames // self.tubelet_frames
+
+    @property
+    def num_places(self) -> int:
+        """Patches of a picture."""
+        return (self.image_size // self.patch_size) ** 2
+
+    @property
+    def num_video_tokens(self) -> int:
+        """Tubelets of a window, in the order time, height, width."""
+        return self.num_tubelets * self.num_places
+
+    @property
+    def num_audio_tokens(self) -> int:
+        """Patches of a window's log-mel, in the order time, mel."""
+        return (self.num_audio_frames // self.patch_size) * (self.num_mel_bins // self.patch_size)
+
+    @property
+    def num_pixels(self) -> int:
+        """Values of a tubelet."""
+        return self.tubelet_frames * self.num_channels * self.patch_size**2
+
+    @property
+    def num_motion(self) -> int:
+        """Values of the differences between the pictures of a tubelet."""
+        return (self.tubelet_frames - 1) * self.num_channels * self.patch_size**2
+
+    @property
+    def window_s(self) -> float:
+        """Seconds of picture and sound that one forward pass sees."""
+        return self.num_frames * self.frame_stride_s

@@ -1,0 +1,180 @@
+"""From a manifest to a folder of shards: every clip decoded and cropped once, accepted or rejected."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from vaemo_clips.clip import Clip
+from vaemo_clips.errors import MediaError, MissingExtraError, ShardError
+from vaemo_clips.manifest import Manifest
+from vaemo_clips.whole_file import locked_folder
+from vaemo_clips.workers import decoding_pool, in_worker
+from vaemo_train.shards.finish import write_lists
+from vaemo_train.shards.layout import MARKER, clip_fields
+from vaemo_train.shards.ledger import Ledger
+from vaemo_train.shards.prepared import PreparedClip, prepare_clip
+from vaemo_train.shards.record import Job, Marker
+from vaemo_train.shards.row import ShardSettings
+from vaemo_train.shards.series import ShardSeries
+
+TIMEOUT_S = 120.0
+_TIMEOUT_PER_SECOND = 4.0  # of the clip: a slow machine on a large picture
+_CLIPS_AHEAD = 8  # of each worker: a clip that takes long does not hold up the others
+_SECONDS_AHEAD = 600.0  # of sound and picture, for each worker: what is done waits in memory for its turn
+
+Progress = Callable[[int, int, int], None]
+"""Called with clips done, clips in all, clips rejected."""
+PrepareOne = Callable[[Path, Clip, ShardSettings], PreparedClip]
+Prepared = PreparedClip | MediaError
+Outcome = tuple[Clip, list[pa.Array], Prepared]
+"""A clip, its columns in the manifest, and what became of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareOptions:
+    """What to prepare, and how. `limit`: only the manifest's first clips; `timeout_s`: for a clip, and 4 s more for
+    each of its seconds; `workers` None: all cores.
+    """
+
+    clips: Path
+    out: Path
+    settings: ShardSettings = field(default_factory=ShardSettings)
+    clips_per_shard: int = 256
+    workers: int | None = None
+    limit: int | None = None
+    timeout_s: float = TIMEOUT_S
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareSummary:
+    """What is in the folder now, and what this command did for it."""
+
+    folder: Path
+    marker: Marker
+    new_clips: int
+    seconds: float
+
+
+def prepare(
+    options: PrepareOptions,
+    on_progress: Progress = lambda done, total, rejected: None,
+    prepare_one: PrepareOne = prepare_clip,
+) -> PrepareSummary:
+    """Fill the folder `options.out` with shards of the manifest's clips, in its order.
+
+    Whatever the number of workers and however often it was interrupted, the files come out the same, byte by byte.
+    Clips that are in the folder are not looked at again; clips that the manifest has gained since go to new shards.
+    Memory holds the finished clips that wait for a slower one, at most ten minutes of clips a worker, and 200 bytes
+    for each clip of the folder. Raises ShardError for a folder that is of other settings, of clips that have changed
+    or vanished, damaged, or on a full disk; ManifestError for a manifest that cannot be used; RunFolderError for a
+    folder that is in use. A clip that cannot be used is a typed reject.
+    """
+    began = time.monotonic()
+    manifest = Manifest.open(options.clips)
+    fields = clip_fields(manifest)
+    if options.settings.modality != "audio" and find_spec("ai_edge_litert") is None:
+        raise MissingExtraError("ai_edge_litert", "train")  # before a worker finds out
+    job = Job(settings=options.settings, columns=[f"{column.name} {column.type}" for column in fields])
+    with locked_folder(options.out):
+        ledger = Ledger.open(options.out, job)
+        ledger.check(manifest)
+        before = ledger.num_clips
+        try:
+            asyncio.run(_fill(options, manifest, fields, ledger, on_progress, prepare_one))
+            marker = write_lists(options.out, ledger.records, manifest, fields, options.settings)
+        except OSError as error:
+            raise ShardError(
+                f"{options.out} cannot be written ({error.strerror or error}); make room, run the same command again"
+            ) from error
+    return PrepareSummary(options.out, marker, marker.clips - before, time.monotonic() - began)
+
+
+async def _fill(
+    options: PrepareOptions,
+    manifest: Manifest,
+    fields: list[pa.Field],
+    ledger: Ledger,
+    on_progress: Progress,
+    prepare_one: PrepareOne,
+) -> None:
+    """Write the shards that are not there yet."""
+    total = max(min(options.limit or manifest.num_clips, manifest.num_clips), ledger.num_clips)
+    on_progress(ledger.num_clips, total, ledger.num_rejects)
+    if next(_todo(manifest, fields, ledger, options.limit), None) is None:
+        return
+    (options.out / MARKER).unlink(missing_ok=True)
+    workers = options.workers or len(os.sched_getaffinity(0))
+    with (
+        decoding_pool(workers, preload="vaemo_train.shards.prepared") as pool,
+        ShardSeries(options.out, ledger, fields, options.settings, options.clips_per_shard) as series,
+    ):
+        begin = functools.partial(_outcome, pool, manifest.root, options, prepare_one)
+        outcomes = _outcomes(_todo(manifest, fields, ledger, options.limit), begin, workers)
+        async with aclosing(outcomes):
+            async for clip, columns, outcome in outcomes:
+                series.add(clip, columns, outcome)
+                on_progress(series.num_clips, total, series.num_rejects)
+
+
+def _todo(
+    manifest: Manifest, fields: list[pa.Field], ledger: Ledger, limit: int | None
+) -> Iterator[tuple[Clip, list[pa.Array]]]:
+    """The clips that are not in a shard when this is called, in the manifest's order, with their columns."""
+    known = frozenset(ledger.clip_ids)
+    for clip, columns in islice(zip(manifest.clips(), _columns(manifest, fields), strict=True), limit):
+        if clip.clip_id not in known:
+            yield clip, columns
+
+
+def _columns(manifest: Manifest, fields: list[pa.Field]) -> Iterator[list[pa.Array]]:
+    names = [column.name for column in fields]
+    for batch in manifest.batches():
+        wanted = batch.select(names)
+        for place in range(batch.num_rows):
+            yield wanted.slice(place, 1).columns
+
+
+async def _outcomes(
+    work: Iterator[tuple[Clip, list[pa.Array]]], begin: Callable[[Clip], Coroutine[Any, Any, Prepared]], workers: int
+) -> AsyncGenerator[Outcome, None]:
+    """What becomes of each clip, in the order of `work`; some are worked on ahead."""
+    ahead: deque[tuple[Clip, list[pa.Array], asyncio.Task[Prepared]]] = deque()
+    seconds = 0.0
+    try:
+        while True:
+            while len(ahead) < workers or (len(ahead) < _CLIPS_AHEAD * workers and seconds < _SECONDS_AHEAD * workers):
+                if (following := next(work, None)) is None:
+                    break
+                clip, columns = following
+                seconds += clip.duration_s
+                ahead.append((clip, columns, asyncio.create_task(begin(clip))))
+            if not ahead:
+                return
+            clip, columns, task = ahead.popleft()
+            yield clip, columns, await task
+            seconds -= clip.duration_s
+    finally:
+        for *_, task in ahead:
+            task.cancel()
+        await asyncio.gather(*(task for *_, task in ahead), return_exceptions=True)
+
+
+async def _outcome(pool: Any, root: Path, options: PrepareOptions, prepare_one: PrepareOne, clip: Clip) -> Prepared:
+    timeout_s = options.timeout_s + _TIMEOUT_PER_SECOND * clip.duration_s
+    try:
+        return await in_worker(pool, timeout_s, clip.path, prepare_one, root / clip.path, clip, options.settings)
+    except MediaError as error:
+        return error

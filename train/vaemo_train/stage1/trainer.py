@@ -1,0 +1,301 @@
+"""`Stage1Trainer`: transformers' Trainer with our stream of batches, named losses and checkpoints that are whole.
+
+B clips of a batch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+from vaemo_clips.errors import CheckpointError, TrainingError
+from vaemo_train.data.augment import Augment
+from vaemo_train.data.batch import Batch
+from vaemo_train.models.block import Block
+from vaemo_train.models.decoder import DecoderBlock
+from vaemo_train.models.pretraining import VAEmoForPreTraining, VAEmoPreTrainingOutput
+from vaemo_train.stage1 import checkpoint
+from vaemo_train.stage1.interruption import Interruption
+from vaemo_train.stage1.log_window import LogWindow
+from vaemo_train.stage1.recipe import Stage1Recipe
+from vaemo_train.stage1.stream import BatchStream
+
+_SHOWN_ROWS = 8
+_ON_CPU = frozenset({"batch_seed", "row_number", "is_real"})
+"""What the program branches on or tells people; on a GPU it would have to be waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The losses of one batch of the step under way, and its rows of the shards."""
+
+    names: list[str]
+    values: Tensor
+    rows: Tensor
+
+
+class Stage1Trainer(Trainer):
+    """Trains a model on a stream of batches; stops before a step whose loss or gradient is no number."""
+
+    def __init__(
+        self,
+        model: VAEmoForPreTraining,
+        args: TrainingArguments,
+        *,
+        recipe: Stage1Recipe,
+        stream: BatchStream,
+        checkpoints: Path,
+        interruption: Interruption,
+        callbacks: list[TrainerCallback],
+    ) -> None:
+        """`callbacks` hear of logs, monitoring and checkpoints; raises TrainingError under FSDP or DeepSpeed."""
+        config = model.config
+        self.window = LogWindow()
+        self._stream, self._recipe, self._checkpoints = stream, recipe, checkpoints
+        self._interruption = interruption
+        self._augment = Augment(recipe.augment, config.image_size, config.log_mel_mean, config.log_mel_std)
+        self._seen: list[_Seen] = []
+        self._asked_to_stop = False
+        super().__init__(model=model, args=args, callbacks=[_Flow(self), *callbacks])
+        vars(model.config).pop("use_cache", None)  # the Trainer sets it; this model generates nothing
+        self.remove_callback(PrinterCallback)
+        self.remove_callback(ProgressCallback)
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            raise TrainingError("stage 1 trains with DDP; start it by torchrun or a plain `accelerate launch`")
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the training was asked to stop before its last step."""
+        return self._asked_to_stop and self.state.global_step < self.state.max_steps
+
+    def get_train_dataloader(self) -> BatchStream:  # type: ignore[override]
+        """Return the stream as it is: it deals the batches out to the processes itself."""
+        return self._stream
+
+    def _prepare_inputs(self, inputs: Mapping[str, Tensor]) -> Batch:
+        return {
+            name: value if name in _ON_CPU else value.to(self.args.device, non_blocking=True)
+            for name, value in inputs.items()
+        }
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: Batch,
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Tensor | tuple[Tensor, VAEmoPreTrainingOutput]:
+        """Augment on the device, run the model, note its losses by name."""
+        seed = int(inputs["batch_seed"])
+        chance = torch.Generator().manual_seed((seed + 2) % 2**63)  # the model draws from seed and seed + 1
+        with torch.no_grad():
+            features = self._augment(inputs, chance)
+        output: VAEmoPreTrainingOutput = model(
+            **features,
+            clip_number=inputs["clip_number"],
+            window_begin_s=inputs["window_begin_s"],
+            batch_seed=seed,
+        )
+        assert output.loss is not None
+        self._note(output, inputs)
+        return (output.loss, output) if return_outputs else output.loss
+
+    def _note(self, output: VAEmoPreTrainingOutput, inputs: Batch) -> None:
+        """Keep what the log and the check of this step need; nothing is waited for."""
+        assert output.loss is not None
+        assert output.parts is not None
+        values = {**output.parts, "loss": output.loss}
+        stacked = torch.stack([value.detach().float() for value in values.values()])
+        self._seen.append(_Seen(list(values), stacked, inputs["row_number"]))
+        named = {f"loss/{name}": part for name, part in output.parts.items()} | (output.metrics or {})
+        there = _real_modalities(inputs)
+        kept = {name: value for name, value in named.items() if _modalities_of(name) <= there}
+        self.window.add({"loss": output.loss, **kept}, num_clips=len(inputs["row_number"]))
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Tensor | float | None = None) -> Tensor | float:
+        """The norm of the gradient before clipping, once it is sure that the step may be taken."""
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        norm = torch.as_tensor(norm, device=self.args.device).detach()
+        self._check_step(model, norm)
+        self.window.add({"grad_norm": norm})
+        return norm
+
+    def _check_step(self, model: nn.Module, norm: Tensor) -> None:
+        """The one wait of a step: are all losses and the gradient numbers, was any process asked to stop?"""
+        seen, self._seen = self._seen, []
+        values = torch.cat([*(batch.values for batch in seen), norm.float().reshape(1)])
+        is_broken = (~values.isfinite().all()).float()
+        if self.args.world_size > 1:
+            asked = torch.tensor(float(self._interruption.requested), device=values.device)
+            flags = torch.stack([is_broken, asked])
+            dist.all_reduce(flags, op=dist.ReduceOp.MAX)
+            broken, stop = flags.tolist()
+        else:
+            broken, stop = is_broken.item(), self._interruption.requested
+        self._asked_to_stop = self._asked_to_stop or bool(stop)
+        if broken:
+            raise TrainingError(self._broken_step(model, seen, norm))
+
+    def _broken_step(self, model: nn.Module, seen: list[_Seen], norm: Tensor) -> str:
+        """Say what is no number, in which step, on which rows, and what is left."""
+        where = f" on process {self.args.process_index}" if self.args.world_size > 1 else ""
+        for batch in seen:
+            faults = [
+                f"{name} is {value}"
+                for name, value in zip(batch.names, batch.values.tolist(), strict=True)
+                if not _is_number(value)
+            ]
+            if faults:
+                rows = ", ".join(map(str, batch.rows[:_SHOWN_ROWS].tolist()))
+                more = f" and {len(batch.rows) - _SHOWN_ROWS} more" if len(batch.rows) > _SHOWN_ROWS else ""
+                what = f"the loss is no number: {', '.join(faults)}, for the rows {rows}{more} of the shards"
+                break
+        else:
+            weights = [name for name, weight in self.accelerator.unwrap_model(model).named_parameters()
+                       if weight.grad is not None and not bool(weight.grad.isfinite().all())]  # fmt: skip
+            what = f"the gradient's norm is {float(norm)}, first in {weights[0]}" if weights else (
+                "a loss or the gradient of another process is no number"
+            )  # fmt: skip
+        last = checkpoint.last_checkpoint(self._checkpoints)
+        kept = f"the last checkpoint is {last}" if last else "no checkpoint was saved yet"
+        return (
+            f"step {self.state.global_step + 1}{where}: {what}; the step was not taken, {kept}: "
+            "look at these rows, lower optim.base_lr, or give optim.grad_clip"
+        )
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log the means over the window by name, in place of the Trainer's own."""
+        if "loss" in logs:
+            means = self.window.drain()
+            logs = {**means, "learning_rate": logs["learning_rate"]}
+        super().log(logs, start_time)
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW that shrinks the matrices only."""
+        if self.optimizer is None:
+            optim = self._recipe.optim
+            trained = self.model if model is None else model
+            assert trained is not None
+            matrices, others = decay_groups(trained)
+            self.optimizer = torch.optim.AdamW(
+                [{"params": matrices, "weight_decay": optim.weight_decay}, {"params": others, "weight_decay": 0.0}],
+                lr=self.args.learning_rate,
+                betas=optim.betas,
+                fused=True,
+            )
+        return self.optimizer
+
+    def floating_point_ops(self, inputs: Mapping[str, Any]) -> int:
+        """Nothing is counted here; benchmarks/stage1_step.py does."""
+        return 0
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """Save a checkpoint whole or not at all. Raises CheckpointError that names the last good one."""
+        step = self.state.global_step
+        draft = checkpoint.draft_path(self._checkpoints, step)
+        with self.window.paused(), checkpoint.one_line_errors(self._checkpoints, draft):
+            if self.is_world_process_zero():
+                checkpoint.new_draft(self._checkpoints, step)
+            self._meet()
+            if self.is_world_process_zero():
+                self.write_model(draft)
+                self._save_optimizer_and_scheduler(str(draft))
+                self.state.save_to_json(str(draft / "trainer_state.json"))
+            self._save_rng_state(str(draft))
+            (draft / self._window_file).write_text(json.dumps(self.window.state()), encoding="utf-8")
+            self._meet()
+            if self.is_world_process_zero():
+                checkpoint.finish(draft, self._checkpoints, step, self._recipe.keep_checkpoints)
+
+    def write_model(self, folder: Path) -> None:
+        """Save configuration and weights, as `from_pretrained` reads them."""
+        self.accelerator.unwrap_model(self.model, keep_torch_compile=False).save_pretrained(folder)
+
+    def _meet(self) -> None:
+        if self.args.world_size > 1:
+            dist.barrier()
+
+    @property
+    def _window_file(self) -> str:
+        return f"window_{self.args.process_index}.json"
+
+    def resume(self, path: Path) -> None:
+        """Let `train` go on from a checkpoint: the stream begins at its next batch. Raises CheckpointError."""
+        step = checkpoint.step_of(path)
+        self._stream.start_batch = step * self._recipe.batch.accumulate
+        try:
+            self.window.restore(json.loads((path / self._window_file).read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError) as error:
+            raise CheckpointError(
+                f"{path}: {self._window_file} cannot be read ({type(error).__name__}); it was saved by another number "
+                "of processes, or damaged"
+            ) from error
+
+
+class _Flow(TrainerCallback):
+    """What the Trainer's own flow leaves to be mended: its epoch, its intervals on a resume, and when to stop."""
+
+    def __init__(self, trainer: Stage1Trainer) -> None:
+        self._trainer = trainer
+
+    def on_train_begin(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
+        """Take the intervals of this start, not those that the checkpoint was saved under."""
+        state.logging_steps, state.save_steps = args.logging_steps, args.save_steps
+        for name in [name for name in state.stateful_callbacks if name != "TrainerControl"]:
+            del state.stateful_callbacks[name]
+
+    def on_step_end(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
+        """Count epochs by the stream's batches; log the last step; end after this one, with a checkpoint, if asked."""
+        trainer = self._trainer
+        state.epoch = state.global_step * args.gradient_accumulation_steps / trainer._stream.batches_per_epoch
+        if state.global_step >= state.max_steps:
+            control.should_log = True
+        if trainer._asked_to_stop:
+            control.should_save = control.should_training_stop = True
+
+
+def decay_groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Return the parameters that weight decay shrinks, the matrices of linear layers, and all others.
+
+    Norms, biases, and learned tokens and embeddings are no matrices in this sense.
+    """
+    matrices = {id(module.weight) for module in model.modules() if isinstance(module, nn.Linear)}
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return (
+        [parameter for parameter in trained if id(parameter) in matrices],
+        [parameter for parameter in trained if id(parameter) not in matrices],
+    )
+
+
+def compile_blocks(model: nn.Module) -> None:
+    """Compile each transformer block in place: one graph serves them all, and the model's names stay as they are."""
+    torch._dynamo.config.recompile_limit = 64  # two scopes, three kinds of batch, with and without padding
+    for module in model.modules():
+        if isinstance(module, Block | DecoderBlock):
+            module.compile(dynamic=False)
+
+
+def _real_modalities(inputs: Batch) -> set[str]:
+    """The modalities that a batch has of its own, and not only as the padding that another process made it have."""
+    has_video, has_audio = inputs["is_real"].tolist()
+    return {name for name, is_real in (("video", has_video), ("audio", has_audio)) if is_real}
+
+
+def _modalities_of(name: str) -> set[str]:
+    """The modalities that a logged value is about."""
+    if "contrastive" in name:
+        return {"video", "audio"}
+    return {modality for modality in ("video", "audio") if modality in name}
+
+
+def _is_number(value: float) -> bool:
+    return value - value == 0

@@ -1,0 +1,123 @@
+"""What looks on while a training runs: the log, the monitor, the figures. All of it is written by process 0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import TrainerCallback
+
+from vaemo_clips.errors import FigureError
+from vaemo_train.stage1.console import TrainingConsole
+from vaemo_train.stage1.figure import draw, reconstruct, write_png
+from vaemo_train.stage1.log_window import LogWindow
+from vaemo_train.stage1.monitor import Diagnostics, Monitor
+from vaemo_train.stage1.monitor_table import monitor_lines
+from vaemo_train.stage1.record import RunFolder
+
+if TYPE_CHECKING:
+    from vaemo_train.models.pretraining import VAEmoForPreTraining
+    from vaemo_train.shards.folder import ShardFolder
+
+
+_CAPTION = "held-out clips; predictions are stretched to the mean and deviation of the original's own token"
+
+
+class Writer:
+    """Writes numbers to metrics.jsonl and TensorBoard, pictures to `figures` and TensorBoard."""
+
+    def __init__(self, folder: RunFolder, from_step: int) -> None:
+        """Lines after `from_step`, which is done again, are dropped."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        folder.drop_metrics_after(from_step)
+        self._folder = folder
+        self._board = SummaryWriter(str(folder.tensorboard), purge_step=from_step + 1 if from_step else None)
+
+    def add_values(self, step: int, values: dict[str, Any]) -> str | None:
+        """Add the numbers of one step; return why they could not be written. A log does not end a training."""
+        try:
+            self._folder.add_metrics(step, values)
+            for name, value in values.items():
+                self._board.add_scalar(name if "/" in name else f"train/{name}", value, step)
+            self._board.flush()
+        except OSError as error:
+            return f"note: the numbers of step {step:,} could not be written ({error.strerror}); make room"
+        return None
+
+    def add_figure(self, step: int, picture: NDArray[np.uint8]) -> str:
+        """Add the figure of one step; return its file, or why it could not be written."""
+        path = self._folder.figures / f"step-{step:07d}.png"
+        try:
+            write_png(picture, path)
+            self._board.add_image("reconstruction", picture, step, dataformats="HWC")
+        except (FigureError, OSError) as error:
+            return f"note: {error}"
+        return f"figure: {path}"
+
+    def close(self) -> None:
+        """End TensorBoard's thread."""
+        self._board.close()
+
+
+class Watching(TrainerCallback):
+    """Follows the trainer's events: each log, and what is due every so many steps."""
+
+    window: LogWindow
+    """The trainer's; its seconds do not count what is done here."""
+
+    def __init__(self, console: TrainingConsole, writer: Writer | None) -> None:
+        """`writer` is None but on process 0."""
+        self.console, self._writer = console, writer
+        self.last_losses: dict[str, Any] = {}
+        self.last_diagnostics: Diagnostics | None = None
+        self._due: list[tuple[int, Callable[[int, VAEmoForPreTraining], None]]] = []
+
+    def watch_with(self, monitor: Monitor, every_steps: int, bf16: bool) -> None:
+        """Measure held-out clips every so many steps and after the last."""
+
+        def measure(step: int, model: VAEmoForPreTraining) -> None:
+            found = monitor.measure(model, bf16)
+            self.last_diagnostics = found
+            self._write(step, found.as_dict())
+            self.console.announce(*monitor_lines(step, found))
+
+        self._due.append((every_steps, measure))
+
+    def draw_with(self, folder: ShardFolder, rows: NDArray[np.int64], every_steps: int, seed: int, bf16: bool) -> None:
+        """Draw these rows every so many steps and after the last."""
+
+        def draw_step(step: int, model: VAEmoForPreTraining) -> None:
+            panels = reconstruct(model, folder, rows, seed=seed, bf16=bf16)
+            if self._writer is not None:
+                picture = draw(panels, f"step {step:,}, {_CAPTION}")
+                self.console.announce(self._writer.add_figure(step, picture))
+
+        self._due.append((every_steps, draw_step))
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Show where the training begins."""
+        self.console.begin(state.global_step, state.max_steps)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Do what is due at this step; the same on every process, for they meet in the model's gathering."""
+        self.console.show_step(state.global_step)
+        with self.window.paused():
+            for every_steps, action in self._due:
+                if state.global_step % every_steps == 0 or state.global_step == state.max_steps:
+                    action(state.global_step, model)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        """Note the losses; the Trainer's own summary at the end is left out."""
+        if not logs or "loss" not in logs:
+            return
+        self.last_losses = dict(logs)
+        self._write(state.global_step, logs)
+        self.console.show_losses(state.global_step, logs)
+
+    def _write(self, step: int, values: dict[str, Any]) -> None:
+        fault = self._writer.add_values(step, values) if self._writer is not None else None
+        if fault is not None:
+            self.console.announce(fault)
