@@ -97,7 +97,7 @@ def test_a_full_disk_names_the_last_good_checkpoint(tmp_path: Path, number: int)
 def test_torch_writing_to_a_full_device_is_told_in_one_line(tmp_path: Path) -> None:
     draft = checkpoint.new_draft(tmp_path, 6)
     (draft / "optimizer.pt").symlink_to("/dev/full")
-    with pytest.raises(CheckpointError, match="cannot be saved: .*no step was saved before"):  # noqa: SIM117
+    with pytest.raises(CheckpointError, match=r"cannot be saved: .*no step was saved before"):  # noqa: SIM117
         with checkpoint.one_line_errors(tmp_path, draft):
             torch.save({"state": torch.zeros(1_000_000)}, draft / "optimizer.pt")
     assert not draft.exists()
@@ -113,7 +113,8 @@ from vaemo_train.stage1 import checkpoint
 folder = Path(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
-for write in (lambda path: save_file({"a": torch.zeros(100_000)}, path), lambda path: torch.save(torch.zeros(100_000), path)):
+values = torch.zeros(100_000)
+for write in (lambda path: save_file({"a": values}, path), lambda path: torch.save(values, path)):
     draft = checkpoint.new_draft(folder, 6)
     try:
         with checkpoint.one_line_errors(folder, draft):

@@ -69,8 +69,8 @@ def test_all_faults_of_a_recipe_are_told_at_once(tmp_path: Path) -> None:
             "loss: every weight is 0",
         ),
         ({"mask": {"audio": 0.001}}, "mask.audio: 0.001 of 128 patches of the sound hides none"),
-        ({"model": {"overrides": {"hiden_size": 64}}}, "overrides.hiden_size: no field of the model; did you mean hidden_size"),
-        ({"model": {"overrides": {"video_mask_ratio": 0.5}}}, "overrides.video_mask_ratio: is set by a section of its own"),
+        ({"model": {"overrides": {"hiden_size": 64}}}, "hiden_size: no field of the model; did you mean hidden_size"),
+        ({"model": {"overrides": {"video_mask_ratio": 0.5}}}, "video_mask_ratio: is set by a section of its own"),
         ({"model": {"overrides": {"hidden_size": 50}}}, "model: hidden_size=50 must be a multiple of"),
         ({"figure": {"every_steps": 5, "num_clips": 9}}, "figure.num_clips: 9 clips cannot be drawn from"),
         ({"precision": {"bf16": "maybe"}}, "precision.bf16"),
@@ -96,7 +96,13 @@ def test_one_clip_on_each_of_two_processes_has_a_negative(tmp_path: Path) -> Non
 
 def test_set_takes_the_place_of_a_value_in_the_file(tmp_path: Path) -> None:
     path = write_recipe(tmp_path / "r.yaml")
-    changes = ["optim.base_lr=1e-4", "optim.betas=[0.8, 0.9]", "compile=true", "length.max_steps=null", "length.epochs=2"]
+    changes = [
+        "optim.base_lr=1e-4",
+        "optim.betas=[0.8, 0.9]",
+        "compile=true",
+        "length.max_steps=null",
+        "length.epochs=2",
+    ]
     recipe = load_recipe(path, [*changes, "augment.flip_probability=0"])
     assert (recipe.optim.base_lr, recipe.optim.betas, recipe.compile) == (1e-4, (0.8, 0.9), True)
     assert (recipe.length.epochs, recipe.length.max_steps) == (2, None)
@@ -106,7 +112,7 @@ def test_set_takes_the_place_of_a_value_in_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("seed.one=2", "seed has no keys below it"),
+        ("logging_steps.one=2", "logging_steps has no keys below it"),
         ("optim.base_lr=[", "the value is not valid YAML"),
         ("=3", "must read KEY=VALUE"),
         ("logging_step=3", "did you mean logging_steps"),
@@ -124,7 +130,9 @@ def test_a_resolved_recipe_is_read_as_the_same_one(tmp_path: Path) -> None:
 
 
 def test_the_learning_rate_grows_with_the_clips_of_a_step(tmp_path: Path) -> None:
-    recipe = load_recipe(write_recipe(tmp_path / "r.yaml", batch={"per_device": 64, "accumulate": 2}, optim={"base_lr": 3e-4}))
+    recipe = load_recipe(
+        write_recipe(tmp_path / "r.yaml", batch={"per_device": 64, "accumulate": 2}, optim={"base_lr": 3e-4})
+    )
     assert recipe.clips_per_step(4) == 512
     assert recipe.peak_lr(4) == pytest.approx(6e-4)
     assert recipe.peak_lr(2) == pytest.approx(3e-4)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tests.support.media_files import Sound, write_media
 from tests.support.real_data import real_data
 from tests.support.shard_folders import shards_of, write_manifest
+from tests.support.synthetic_shards import write_shards
 from vaemo_clips.audio import decode_audio
 from vaemo_clips.errors import MediaError, ShardError
 from vaemo_clips.faces.alignment import aligned_crops
@@ -303,3 +304,12 @@ def test_a_folder_of_plain_files_can_be_prepared(demo_clips: Path, tmp_path: Pat
     index(demo_clips, tmp_path / "clips.parquet", workers=1)
     summary = shards_of(tmp_path / "clips.parquet", tmp_path / "out", modality="audio", limit=2)
     assert summary.marker.accepted == 2
+
+
+def test_a_rows_media_are_views_on_the_map_and_copy_nothing(tmp_path: Path) -> None:
+    write_shards(tmp_path / "shards", 2, settings=ShardSettings(size_px=64))
+    folder = ShardFolder.open(tmp_path / "shards")
+    before = pa.total_allocated_bytes()
+    row = folder.row(1)
+    assert len(row.jpegs) > 10_000
+    assert pa.total_allocated_bytes() == before

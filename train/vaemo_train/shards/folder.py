@@ -114,8 +114,10 @@ def _row_of(batch: pa.RecordBatch, settings: ShardSettings) -> ShardRow:
 
 
 def _view(blob: pa.Array) -> memoryview:
-    """The bytes of the one value of a column; writing to them would be a write to the file."""
-    return memoryview(blob[0].as_buffer()).cast("B").toreadonly()
+    """The bytes of the one value of a column, where they lie in the map; `blob[0].as_buffer()` would copy them."""
+    _, offsets, data = blob.buffers()
+    begin, end = np.frombuffer(offsets, np.int64, 2, blob.offset * 8).tolist()
+    return memoryview(data).cast("B").toreadonly()[begin:end]
 
 
 def _check_finished(path: Path) -> None:

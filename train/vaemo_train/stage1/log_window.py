@@ -56,10 +56,6 @@ class LogWindow:
         self._clips = state["clips"]
         self._began, self._paused_s = time.monotonic() - state["seconds"], 0.0
 
-    def to(self, device: torch.device) -> None:
-        """Bring restored sums to where values come from; what is on the CPU by nature moves with the next value."""
-        self._sums = {name: value.to(device) for name, value in self._sums.items()}
-
     def drain(self) -> dict[str, float]:
         """Return the means over the window and over all processes, and clips per second; begin anew."""
         states = [self.state()]

@@ -97,8 +97,8 @@ def _with_hint(fault: str, place: _Place, kind: str) -> str:
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
     names = list(known)
-    close = difflib.get_close_matches(name, names, n=2, cutoff=0.5) or [other for other in names if name in other][:2]
-    return f"; did you mean {' or '.join(close)}?" if close else f"; known are {', '.join(names)}"
+    close = difflib.get_close_matches(name, names, n=2, cutoff=0.6) or [other for other in names if name in other][:2]
+    return f"; did you mean {' or '.join(close)}?" if close else f"; known are {', '.join(sorted(names))}"
 
 
 def _remove(content: Any, place: _Place) -> None:

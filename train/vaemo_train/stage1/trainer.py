@@ -121,10 +121,20 @@ class Stage1Trainer(Trainer):
         kept = {name: value for name, value in named.items() if _modalities_of(name) <= there}
         self.window.add({"loss": output.loss, **kept}, num_clips=len(inputs["row_number"]))
 
-    def _get_grad_norm(self, model: nn.Module, grad_norm: Tensor | float | None = None) -> Tensor | float:
-        """The norm of the gradient before clipping, once it is sure that the step may be taken."""
-        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
-        norm = torch.as_tensor(norm, device=self.args.device).detach()
+    def _clip_grad_norm(self, model: nn.Module) -> Tensor:
+        """Clip the gradient once it is sure that the step may be taken; return its norm before."""
+        norm = self._checked_norm(model)
+        nn.utils.clip_grads_with_norm_(model.parameters(), self.args.max_grad_norm, norm)
+        return norm
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Tensor | None = None) -> Tensor:
+        """The norm that clipping found, or without clipping the norm once it is sure that the step may be taken."""
+        return self._checked_norm(model) if grad_norm is None else grad_norm
+
+    def _checked_norm(self, model: nn.Module) -> Tensor:
+        """The gradient's norm. Raises TrainingError where it, or a loss of this step, is no number."""
+        gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+        norm: Tensor = nn.utils.get_total_norm(gradients)
         self._check_step(model, norm)
         self.window.add({"grad_norm": norm})
         return norm
