@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from vaemo_clips.errors import MediaError
 from vaemo_clips.probe import MediaInfo, probe
+from vaemo_clips.workers import num_cores
 
 FILE_TIMEOUT_S = 120.0
 Probe = Callable[[Path], MediaInfo]
@@ -68,7 +68,7 @@ class FileMeter:
     def __init__(
         self, workers: int | None = None, timeout_s: float = FILE_TIMEOUT_S, probe_file: Probe = probe
     ) -> None:
-        self.num_workers = workers or _num_cores()
+        self.num_workers = workers or num_cores()
         self._timeout_s = timeout_s
         self._probe_file = probe_file
         self._pool: Any = None
@@ -115,7 +115,3 @@ class FileMeter:
         if isinstance(error, ProcessExpired):
             return MediaError("decoder_crashed", f"the worker that read it died (exit code {error.exitcode})")
         return MediaError("decoder_timeout", f"not read within {self._timeout_s:g} s")
-
-
-def _num_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

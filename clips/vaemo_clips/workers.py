@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import TimeoutError as WorkerTimeout
 from contextlib import contextmanager
@@ -12,6 +13,11 @@ from typing import Any, TypeVar
 from vaemo_clips.errors import MediaError
 
 _Result = TypeVar("_Result")
+
+
+def num_cores() -> int:
+    """Return how many cores this process may use; all of the machine's where the system does not say."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -10,32 +10,35 @@ import typer.main
 
 from tests.support.servers import REPOSITORY
 from tests.support.workspace import annotate
-from vaemo_annotate.cli import app
+from vaemo_annotate.cli import app as annotate_app
+from vaemo_train.cli import app as train_app
 
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "annotate/README.md", "manifests/README.md"]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "annotate/README.md", "train/README.md", "manifests/README.md"]
+PROGRAMS = {"vaemo-annotate": annotate_app, "vaemo-train": train_app}
 
 
-def shown_commands() -> list[tuple[str, str, list[str]]]:
-    """Return (document, command, options) of every `vaemo-annotate` line in a code block."""
+def shown_commands() -> list[tuple[str, str, str, list[str]]]:
+    """Return (document, program, command, options) of every line in a code block that calls one of our programs."""
     found = []
     for name in DOCUMENTS:
         for block in re.findall(r"```bash\n(.*?)```", (REPOSITORY / name).read_text(), re.DOTALL):
             for line in block.replace("\\\n", " ").splitlines():
-                match = re.match(r"vaemo-annotate (\w+)(.*)", line)
+                match = re.match(r"(vaemo-annotate|vaemo-train) (\w+)(.*)", line)
                 if match:
-                    outside_quotes = re.sub(r'"[^"]*"', "", match[2].split(" #")[0])
-                    found.append((name, match[1], re.findall(r"--[\w-]+", outside_quotes)))
+                    outside_quotes = re.sub(r'"[^"]*"', "", match[3].split(" #")[0])
+                    found.append((name, match[1], match[2], re.findall(r"--[\w-]+", outside_quotes)))
     return found
 
 
 def test_every_command_shown_exists_with_its_options() -> None:
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     shown = shown_commands()
     assert len(shown) >= 15
-    for document, name, options in shown:
-        assert name in commands, f"{document}: vaemo-annotate {name}"
+    assert {program for _, program, _, _ in shown} == set(PROGRAMS)
+    for document, program, name, options in shown:
+        commands = typer.main.get_command(PROGRAMS[program]).commands  # type: ignore[attr-defined]
+        assert name in commands, f"{document}: {program} {name}"
         known = {option for parameter in commands[name].params for option in parameter.opts}
-        assert set(options) <= known, f"{document}: vaemo-annotate {name} {options}"
+        assert set(options) <= known, f"{document}: {program} {name} {options}"
 
 
 def test_every_make_target_shown_exists() -> None:
@@ -63,14 +66,20 @@ def test_the_sample_table_is_indexed_as_the_page_says(tmp_path: Path, demo_clips
     assert "4 clips + 0 rejects = 4 found" in done.stdout, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("command", ["index", "run", "cues", "merge", "show", "prompt", "doctor", "push"])
-def test_help_teaches_and_loads_nothing_heavy(command: str) -> None:
+@pytest.mark.parametrize(
+    ("program", "command"),
+    [
+        *(("vaemo_annotate", name) for name in ("index", "run", "cues", "merge", "show", "prompt", "doctor", "push")),
+        *(("vaemo_train", name) for name in ("prepare", "stage1")),
+    ],
+)
+def test_help_teaches_and_loads_nothing_heavy(program: str, command: str) -> None:
     import subprocess
     import sys
 
-    code = "import sys; from vaemo_annotate.cli import app; app(sys.argv[1:], standalone_mode=False);"
+    code = f"import sys; from {program}.cli import app; app(sys.argv[1:], standalone_mode=False);"
     code += (
-        "heavy = ('av', 'numpy', 'pyarrow', 'aiohttp', 'datasets', 'jinja2', 'matplotlib', 'PIL', 'scipy');"
+        "heavy = ('av', 'numpy', 'pyarrow', 'aiohttp', 'datasets', 'jinja2', 'matplotlib', 'PIL', 'scipy', 'torch');"
         "print('HEAVY', [m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code, command, "--help"], capture_output=True, text=True, check=True)

@@ -21,6 +21,7 @@ from vaemo_annotate import dataset, run_folder
 from vaemo_annotate.cli import main
 from vaemo_annotate.engines import endpoint
 from vaemo_annotate.ledger import Ledger
+from vaemo_clips import whole_file
 
 
 def arm(moment: str, count: int) -> None:
@@ -90,13 +91,13 @@ def _in_swap(strike: Callable[[], None]) -> None:
 
 
 def _before_marker(strike: Callable[[], None]) -> None:
-    plain = run_folder.write_text
+    plain = whole_file.write_text
 
     def write_text(path: Path, text: str) -> None:
         strike()
         plain(path, text)
 
-    run_folder.write_text = write_text
+    run_folder.write_text = write_text  # type: ignore[attr-defined]
 
 
 def _at_reply(strike: Callable[[], None]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ def row_record(
     clip = dict.fromkeys(CLIP_SCHEMA.names) | {
         "clip_id": clip_id,
         "path": f"{clip_id}.mp4",
-        "sha256": "0" * 64,
+        "sha256": sha256(clip_id.encode()).hexdigest(),
         "duration_s": clip_seconds or span.duration_s,
         "width": 640 if has_picture else None,
         "height": 360 if has_picture else None,

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
 
 from tests.support.synthetic_shards import write_shards
+from vaemo_train.models import pretraining
+from vaemo_train.models.masking import Mask
+from vaemo_train.models.target_means import TargetMeans
 from vaemo_train.shards.row import ShardSettings
 from vaemo_train.stage1.checkpoint import checkpoint_path
 from vaemo_train.stage1.console import TrainingConsole
@@ -40,7 +46,55 @@ TINY_RECIPE: dict[str, Any] = {
     "save_steps": 2,
     "monitor": {"every_steps": 3, "num_clips": 4},
     "figure": {"every_steps": 0},
+    "precision": {"bf16": False},  # the same on every processor
 }
+
+
+STEADY: dict[str, Any] = {
+    "model": {**TINY_RECIPE["model"], "target_share": 1.0, "within_probability": 0.0},
+    "augment": {
+        "random_crop": False,
+        "flip_probability": 0.0,
+        "brightness": 0.0,
+        "contrast": 0.0,
+        "saturation": 0.0,
+        "gain_db": 0.0,
+    },
+    "optim": {"base_lr": 0.02, "warmup_share": 0.0, "grad_clip": 1.0},
+    "loss": {"contrastive": 1.0},
+    "length": {"max_steps": 4},
+    "logging_steps": 1,
+    "save_steps": 4,
+    "monitor": {"every_steps": 0},
+}
+"""Nothing is left to chance but weights, windows and masks; for those see `same_mask_for_every_clip`."""
+
+
+@contextmanager
+def same_mask_for_every_clip() -> Iterator[None]:
+    """Let a batch be cut in two: a clip is masked alike whatever batch it is in, the targets' means stay at 0."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("tube_mask", "random_mask"):
+            patch.setattr(pretraining, name, partial(_one_mask, getattr(pretraining, name)))
+        patch.setattr(TargetMeans, "update", lambda *_: None)
+        yield
+
+
+def _one_mask(real: Callable[..., Mask], batch_size: int, *rest: Any) -> Mask:
+    *shape, _, padding = rest
+    assert padding is None
+    one = real(1, *shape, torch.Generator().manual_seed(0), None)
+    return Mask(one.visible_BV.expand(batch_size, -1), None, one.is_masked_BN.expand(batch_size, -1))
+
+
+@torch.no_grad()
+def trained_apart(
+    first: Mapping[str, torch.Tensor], second: Mapping[str, torch.Tensor], begin: Mapping[str, torch.Tensor]
+) -> float:
+    """How far two trainings from the same weights came apart, as a share of how far the second went."""
+    apart = sum(float((first[name] - second[name]).square().sum()) for name in begin)
+    gone = sum(float((second[name] - begin[name]).square().sum()) for name in begin)
+    return float((apart / gone) ** 0.5)
 
 
 def write_recipe(path: Path, **sections: Any) -> Path:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -72,35 +74,46 @@ def test_old_checkpoints_go_only_when_the_new_one_is_whole(tmp_path: Path, monke
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    draft = checkpoint.draft_path(tmp_path, 4)
-    with pytest.raises(CheckpointError), checkpoint.one_line_errors(tmp_path, draft):
-        save(tmp_path, 4, keep=2)
+    assert checkpoint.fault_of(lambda: save(tmp_path, 4, keep=2), tmp_path, 4) is not None
     assert [path.name for path in checkpoint.checkpoints(tmp_path)] == ["step-0000002", "step-0000003"]
-    assert not draft.exists()
+    checkpoint.drop_drafts(tmp_path)
+    assert not checkpoint.draft_path(tmp_path, 4).exists()
+
+
+def failing(error: Exception) -> Callable[[], None]:
+    def write() -> None:
+        raise error
+
+    return write
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_names_the_last_good_checkpoint(tmp_path: Path, number: int) -> None:
     good = save(tmp_path, 3)
-    draft = checkpoint.new_draft(tmp_path, 6)
-    with pytest.raises(CheckpointError) as caught, checkpoint.one_line_errors(tmp_path, draft):
-        raise OSError(number, os.strerror(number))
-    message = str(caught.value)
+    message = checkpoint.fault_of(failing(OSError(number, os.strerror(number))), tmp_path, 6)
+    assert message is not None
     assert "step-0000006 cannot be saved: the disk is full or a quota is used up" in message
     assert f"the last good checkpoint is {good}" in message
     assert "--resume" in message
     assert "\n" not in message
-    assert not draft.exists()
+
+
+def test_of_several_processes_the_one_that_could_not_write_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    monkeypatch.setenv("RANK", "5")
+    message = checkpoint.fault_of(failing(OSError(errno.EACCES, "denied")), tmp_path, 6)
+    assert "step-0000006 cannot be saved by process 5: Permission denied; no step was saved before" in str(message)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_torch_writing_to_a_full_device_is_told_in_one_line(tmp_path: Path) -> None:
     draft = checkpoint.new_draft(tmp_path, 6)
     (draft / "optimizer.pt").symlink_to("/dev/full")
-    with pytest.raises(CheckpointError, match=r"cannot be saved: .*no step was saved before"):  # noqa: SIM117
-        with checkpoint.one_line_errors(tmp_path, draft):
-            torch.save({"state": torch.zeros(1_000_000)}, draft / "optimizer.pt")
-    assert not draft.exists()
+    content = {"state": torch.zeros(1_000_000)}
+    message = checkpoint.fault_of(lambda: torch.save(content, draft / "optimizer.pt"), tmp_path, 6)
+    assert re.search(r"cannot be saved: .*no step was saved before", str(message))
 
 
 LIMITED = """
@@ -108,7 +121,6 @@ import resource, signal, sys
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
-from vaemo_clips.errors import CheckpointError
 from vaemo_train.stage1 import checkpoint
 folder = Path(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -116,11 +128,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 values = torch.zeros(100_000)
 for write in (lambda path: save_file({"a": values}, path), lambda path: torch.save(values, path)):
     draft = checkpoint.new_draft(folder, 6)
-    try:
-        with checkpoint.one_line_errors(folder, draft):
-            write(draft / "file")
-    except CheckpointError as error:
-        print(draft.exists(), error)
+    print(checkpoint.fault_of(lambda: write(draft / "file"), folder, 6))
 """
 
 
@@ -130,10 +138,9 @@ def test_files_that_may_not_grow_are_told_in_one_line_by_both_writers(tmp_path: 
     )
     lines = done.stdout.splitlines()
     assert len(lines) == 2
-    assert all(line.startswith("False ") and "cannot be saved" in line for line in lines)
+    assert all("step-0000006 cannot be saved: " in line for line in lines)
 
 
 def test_a_fault_of_the_program_is_no_full_disk(tmp_path: Path) -> None:
-    draft = checkpoint.new_draft(tmp_path, 6)
-    with pytest.raises(RuntimeError, match="shapes differ"), checkpoint.one_line_errors(tmp_path, draft):
-        raise RuntimeError("shapes differ")
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        checkpoint.fault_of(failing(RuntimeError("shapes differ")), tmp_path, 6)

@@ -12,8 +12,9 @@ from vaemo_clips.errors import TrainingError
 from vaemo_train.data.augment import Augment
 from vaemo_train.data.batch import read_batch
 from vaemo_train.data.dataset import EvenWindows
+from vaemo_train.data.sampler import DistinctWindows
 from vaemo_train.data.window import Window, eval_windows
-from vaemo_train.evaluate.features import DistinctWindows, Features, extract
+from vaemo_train.evaluate.features import Features, extract
 from vaemo_train.models import VAEmoModel
 from vaemo_train.shards.folder import ShardFolder
 

@@ -22,8 +22,8 @@ from vaemo_clips.errors import ShardError, TrainingError
 from vaemo_train.data.batch import Batch, seed_of
 from vaemo_train.data.dataset import BOTH, PICTURE_ONLY, SOUND_ONLY, EvenWindows, WindowDataset, WindowKey
 from vaemo_train.data.loader import make_loader, window_bytes
-from vaemo_train.data.sampler import SequentialBatches, WindowBatchSampler
-from vaemo_train.data.window import NUM_FRAMES, NUM_SAMPLES
+from vaemo_train.data.sampler import DistinctWindows, WindowBatchSampler
+from vaemo_train.data.window import NUM_FRAMES, NUM_SAMPLES, eval_windows
 from vaemo_train.shards.folder import ShardFolder
 from vaemo_train.shards.row import ShardSettings
 
@@ -89,7 +89,7 @@ def test_a_batch_has_the_contract_s_keys_shapes_and_types(folder: ShardFolder) -
         items = [item for item, own in enumerate(kinds) if own == kind][:3]
         batch = dataset.__getitems__([(0, item) for item in items])
         dtypes = {name: tensor.dtype for name, tensor in batch.items()}
-        assert dtypes == always | media | {"batch_seed": torch.int64}
+        assert dtypes == always | media | {"batch_seed": torch.int64, "has_padding": torch.bool}
         assert batch["row_number"].tolist() == items
         assert batch["batch_seed"].shape == ()
         if "frames" in batch:
@@ -147,35 +147,28 @@ def test_another_epoch_or_seed_gives_other_windows(folder: ShardFolder) -> None:
 @settings(max_examples=80, deadline=None)
 @given(
     st.lists(st.sampled_from([BOTH, PICTURE_ONLY, SOUND_ONLY]), min_size=1, max_size=80),
-    st.integers(1, 6),
-    st.integers(1, 3),
+    st.integers(1, 18),
     st.integers(1, 3),
     st.integers(0, 2**31),
 )
-def test_every_row_comes_once_and_processes_share_the_global_batches_out(
-    kinds: list[int], batch_size: int, world_size: int, windows_per_row: int, epoch: int
+def test_every_row_comes_once_in_whole_batches(
+    kinds: list[int], batch_size: int, windows_per_row: int, epoch: int
 ) -> None:
     num_items = len(kinds) * windows_per_row
-    if num_items < batch_size * world_size:
-        with pytest.raises(TrainingError, match="do not fill one batch"):
-            WindowBatchSampler(kinds, batch_size, 0, 0, world_size, windows_per_row)
+    if num_items < batch_size:
+        with pytest.raises(TrainingError, match=rf"do not fill one batch of {batch_size} over all processes; lower"):
+            WindowBatchSampler(kinds, batch_size, windows_per_row=windows_per_row)
         return
-    samplers = [
-        WindowBatchSampler(kinds, batch_size, 0, rank, world_size, windows_per_row) for rank in range(world_size)
-    ]
-    whole = WindowBatchSampler(kinds, batch_size * world_size, 0, windows_per_row=windows_per_row)
-    for sampler in (whole, *samplers):
-        sampler.set_epoch(epoch)
-    ranks = [list(sampler) for sampler in samplers]
-    joint = [[key for batch in step for key in batch] for step in zip(*ranks, strict=True)]
-    assert joint == list(whole)
-    assert all(len(batch) == batch_size for rank in ranks for batch in rank)
-    assert all(len(rank) == len(whole) for rank in ranks)
-    items = [item for batch in joint for _, item in batch]
-    assert len(items) == len(set(items)) == num_items - whole.num_dropped
-    assert whole.num_dropped < batch_size * world_size
+    sampler = WindowBatchSampler(kinds, batch_size, windows_per_row=windows_per_row)
+    sampler.set_epoch(epoch)
+    batches = list(sampler)
+    assert len(batches) == len(sampler)
+    assert all(len(batch) == batch_size for batch in batches)
+    items = [item for batch in batches for _, item in batch]
+    assert len(items) == len(set(items)) == num_items - sampler.num_dropped
+    assert sampler.num_dropped < batch_size
     assert set(items) <= set(range(num_items))
-    assert {key_epoch for batch in joint for key_epoch, _ in batch} == {epoch}
+    assert {key_epoch for batch in batches for key_epoch, _ in batch} == {epoch}
 
 
 @settings(max_examples=40, deadline=None)
@@ -224,12 +217,18 @@ def test_a_batch_seed_is_of_its_seed_epoch_and_items() -> None:
 @pytest.mark.parametrize("per_row", [1, 3])
 def test_for_evaluation_every_row_gives_its_windows_in_order(folder: ShardFolder, per_row: int) -> None:
     dataset = EvenWindows(folder, rows=[0, 1, 5, 9], per_row=per_row)
-    batches = list(make_loader(dataset, SequentialBatches(len(dataset), 5)))
+    batches = list(make_loader(dataset, DistinctWindows(dataset, 5)))
     rows = torch.cat([batch["row_number"] for batch in batches]).tolist()
-    begins = torch.cat([batch["window_begin_s"] for batch in batches]).view(-1, per_row)
-    assert rows == np.repeat([0, 1, 5, 9], per_row).tolist()
-    assert sum(len(batch["row_number"]) for batch in batches) == 4 * per_row
-    assert (begins.diff(dim=1) >= 0).all()
+    begins = torch.cat([batch["window_begin_s"] for batch in batches])
+    expected = [(row, begin_s) for row in (0, 1, 5, 9) for begin_s in eval_windows(folder.row(row), per_row)]
+    assert rows == [row for row, _ in expected]
+    begins_of_rows = [folder.row(row).begin_s + begin_s for row, begin_s in expected]
+    assert begins.tolist() == pytest.approx(begins_of_rows)
+    assert len(dataset) == 4 * per_row
+    assert len(rows) == (4 if per_row == 1 else 4 * 3 - 1), "2.7 s have room for two windows"
+    assert [len(batch["row_number"]) for batch in batches] == ([4] if per_row == 1 else [5, 5, 1])
+    twice = [int(dataset[(0, item)]["row_number"]) for item in range(len(dataset))]
+    assert twice == np.repeat([0, 1, 5, 9], per_row).tolist()
 
 
 def test_a_dataset_may_go_to_another_process(folder: ShardFolder) -> None:

@@ -14,6 +14,7 @@ from tests.support.tiny_vaemo import tiny_batch, tiny_config, tiny_model
 from vaemo_train.models import VAEmoConfig, VAEmoForPreTraining, VAEmoModel
 from vaemo_train.models.patches import mel_patches, tubelets
 from vaemo_train.models.positions import audio_positions, video_positions
+from vaemo_train.models.pretraining import _targets
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +166,8 @@ def test_the_sampled_decoder_has_the_gradient_of_the_full_one_in_expectation() -
         assert audio is not None
         views = [_resampled(view, share, draw) for view in (video, audio)]
         encoded = model._encode(views, "cross")
-        parts = model._reconstruction_losses(views, model._decode(encoded, views, "cross"))
+        targets: list[Tensor | None] = [_targets(modality, view, model.config) for modality, view in enumerate(views)]
+        parts = model._reconstruction_losses(views, model._decode(encoded, views, "cross"), targets)
         sum(parts.values()).backward()  # type: ignore[union-attr]
         return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 

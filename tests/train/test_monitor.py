@@ -11,11 +11,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.synthetic_shards import grey, write_rows
 from tests.support.tiny_run import tiny_shards
 from tests.support.tiny_vaemo import tiny_config, tiny_model
 from vaemo_clips.errors import SplitError, TrainingError
 from vaemo_train.evaluate.folds import Holdout
 from vaemo_train.shards.folder import ShardFolder
+from vaemo_train.shards.row import ShardSettings
 from vaemo_train.stage1.held_out import choose_rows
 from vaemo_train.stage1.log_window import LogWindow
 from vaemo_train.stage1.monitor import Monitor, _Errors
@@ -104,6 +106,26 @@ def test_retrieval_is_of_the_clips_with_both(tmp_path: Path) -> None:
     found = monitor_of(folder, batch_size=4).measure(tiny_model())
     assert found.retrieval is not None
     assert found.retrieval.overall.chance == pytest.approx(1 / 3)
+
+
+def test_a_clip_without_a_whole_tubelet_has_no_part_in_retrieval(tmp_path: Path) -> None:
+    """One picture alone makes no token: what the model has of the clip's picture is nothing."""
+    settings_64 = ShardSettings(size_px=64)
+    rng = np.random.default_rng(0)
+    sound = rng.integers(-3000, 3000, 43200).astype(np.int16)
+    seen = [[slot in shown for slot in range(34)] for shown in (range(34), [4], range(34), range(34))]
+    clips = [
+        (f"clip_{number}", 2.7, [grey(60 * number, 64) if is_seen else b"" for is_seen in slots], sound)
+        for number, slots in enumerate(seen)
+    ]
+    folder = ShardFolder.open(write_rows(tmp_path / "shards", clips, settings_64))
+    found = monitor_of(folder).measure(tiny_model())
+    assert found.num_clips == 4
+    assert found.retrieval is not None
+    assert found.retrieval.overall.num_clips == 3
+    lines = list(monitor_lines(0, found))
+    assert sum("video <-> audio, top-1 of 3 " in line for line in lines) == 1
+    assert next(line for line in lines if "all clips" in line).split()[-1] == "3"
 
 
 def test_the_table_has_a_line_for_each_number(folder: ShardFolder) -> None:

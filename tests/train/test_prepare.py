@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from tests.support.media_files import Picture, Sound, steady, write_media
-from tests.support.shard_folders import dies_or_hangs, rejects_of, shards_of, write_manifest
+from tests.support.shard_folders import dies_or_hangs, rejects_of, shards_of, vaemo_train_here, write_manifest
 from vaemo_clips.errors import ManifestError, RunFolderError, ShardError
 from vaemo_clips.whole_file import locked_folder
 from vaemo_train.prepare_command import summary_lines
 from vaemo_train.shards.folder import ShardFolder
-from vaemo_train.shards.prepare import PrepareOptions, prepare
+from vaemo_train.shards.prepare import PrepareOptions, PrepareSummary, prepare
+from vaemo_train.shards.record import ShardRecord
 from vaemo_train.shards.row import ShardSettings
 
 
@@ -58,32 +61,39 @@ EXPECTED = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def whole(odd_clips: Path, tmp_path_factory: pytest.TempPathFactory) -> PrepareSummary:
+    """What is kept of anything."""
+    return shards_of(odd_clips, tmp_path_factory.mktemp("whole") / "out", workers=2)
+
+
 @pytest.mark.parametrize("modality", list(EXPECTED))
-def test_a_modality_keeps_what_it_asks_for_and_rejects_the_rest(odd_clips: Path, tmp_path: Path, modality: str) -> None:
-    summary = shards_of(odd_clips, tmp_path / "out", modality, workers=2)
-    rows = pq.read_table(tmp_path / "out" / "rows.parquet").to_pylist()
+def test_a_modality_keeps_what_it_asks_for_and_rejects_the_rest(
+    odd_clips: Path, whole: PrepareSummary, tmp_path: Path, modality: str
+) -> None:
+    summary = whole if modality == "any" else shards_of(odd_clips, tmp_path / "out", modality, workers=2)
+    rows = pq.read_table(summary.folder / "rows.parquet").to_pylist()
     accepted, rejected = EXPECTED[modality]
     assert {row["clip_id"]: (row["has_picture"], row["has_sound"]) for row in rows} == accepted
-    assert rejects_of(tmp_path / "out") == rejected
+    assert rejects_of(summary.folder) == rejected
     marker = summary.marker
     assert (marker.clips, marker.accepted, marker.rejected) == (8, len(accepted), len(rejected))
-    assert ShardFolder.open(tmp_path / "out").num_rows == len(accepted)
+    assert ShardFolder.open(summary.folder).num_rows == len(accepted)
 
 
-def test_a_reject_carries_its_clip_and_names_all_that_is_missing(odd_clips: Path, tmp_path: Path) -> None:
-    shards_of(odd_clips, tmp_path / "out")
-    rows = {row["clip_id"]: row for row in pq.read_table(tmp_path / "out" / "rejects.parquet").to_pylist()}
+def test_a_reject_carries_its_clip_and_names_all_that_is_missing(odd_clips: Path, whole: PrepareSummary) -> None:
+    rows = {row["clip_id"]: row for row in pq.read_table(whole.folder / "rejects.parquet").to_pylist()}
     assert rows["nothing"]["path"] == "nothing.mp4"
     assert rows["nothing"]["duration_s"] == 1.0
     detail = rows["nothing"]["reject_detail"]
     assert detail.startswith("nothing.mp4: no face was found in ")
     assert "; its sound never rises above 0.0001 of full scale" in detail
-    assert str(tmp_path) not in detail
+    assert str(odd_clips.parent) not in detail
     assert rows["short"]["reject_detail"] == "both.mp4: 0.480 s, a clip has at least 0.5 s"
 
 
-def test_the_summary_counts_everything(odd_clips: Path, tmp_path: Path) -> None:
-    lines = "\n".join(summary_lines(shards_of(odd_clips, tmp_path / "out")))
+def test_the_summary_counts_everything(whole: PrepareSummary) -> None:
+    lines = "\n".join(summary_lines(whole))
     for words in (
         "4 clips accepted + 4 rejected = 8; 1 shards in",
         "rejected, no_face: 2 (see",
@@ -91,9 +101,10 @@ def test_the_summary_counts_everything(odd_clips: Path, tmp_path: Path) -> None:
         "clips without picture: no_face 1, no_video 1",
         "clips without sound: no_audio 1",
         "8 clips prepared now in",
-        f"next: vaemo-train stage1 --data {tmp_path / 'out'}",
+        f"next: vaemo-train stage1 --data {whole.folder}",
     ):
         assert words in lines
+    assert "--retry-rejects" not in lines
 
 
 def test_a_decoder_that_dies_hangs_or_fails_costs_one_clip(demo_clips: Path, tmp_path: Path) -> None:
@@ -111,6 +122,7 @@ def test_a_decoder_that_dies_hangs_or_fails_costs_one_clip(demo_clips: Path, tmp
         "0-dies": "decoder_crashed", "2-hangs": "decoder_timeout", "3-fails": "decoder_failed"
     }  # fmt: skip
     assert summary.marker.accepted == 2
+    assert "  3 of these may end otherwise; --retry-rejects tries them again" in summary_lines(summary)
 
 
 def test_files_that_change_or_go_after_indexing_are_rejects(odd_clips: Path, tmp_path: Path) -> None:
@@ -184,9 +196,43 @@ def test_a_full_disk_is_told_and_the_same_command_goes_on(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patched:
-        patched.setattr(ShardWriter, "finish", full)
-        with pytest.raises(ShardError, match=r"No space left on device.*make room, run the same command again"):
-            shards_of(odd_clips, tmp_path / "out", "audio")
-    assert not list((tmp_path / "out").glob("*.arrow"))
-    assert shards_of(odd_clips, tmp_path / "out", "audio").marker.accepted == 3
+    out = tmp_path / "out"
+    for owner, name in ((ShardWriter, "_close"), (ShardWriter, "accept"), (os, "fsync")):
+        with monkeypatch.context() as patched:
+            patched.setattr(owner, name, full)
+            with pytest.raises(ShardError, match=r"No space left on device.*make room, run the same command again"):
+                shards_of(odd_clips, out, "audio")
+        assert {path.name for path in out.iterdir()} <= {".lock", "prepare.json", "done"}
+    assert shards_of(odd_clips, out, "audio").marker.accepted == 3
+
+
+@pytest.mark.parametrize(
+    "change", [lambda record: record.clips.pop("both"), lambda record: record.rejects.pop("short")]
+)
+def test_rows_that_are_not_those_of_the_record_are_told(
+    odd_clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[ShardRecord], object]
+) -> None:
+    from vaemo_train.shards.writer import ShardWriter
+
+    def wrong(writer: ShardWriter) -> ShardRecord:
+        record = finish(writer)
+        change(record)
+        return record
+
+    finish = ShardWriter.finish
+    monkeypatch.setattr(ShardWriter, "finish", wrong)
+    message = (
+        r"shard-00000.arrow: it holds rows of 3 clips, its record accepts [24] .*; delete .*done/shard-00000.json and"
+    )
+    with pytest.raises(ShardError, match=message):
+        shards_of(odd_clips, tmp_path / "out", "audio")
+    assert not (tmp_path / "out" / "shards.json").exists()
+
+
+def test_a_manifest_without_clips_gives_a_folder_without_rows(odd_clips: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "clips.parquet"
+    pq.write_table(pq.read_table(odd_clips).slice(0, 0), empty)
+    done = vaemo_train_here("prepare", "--clips", empty, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("0 clips accepted + 0 rejected = 0; 0 shards in ")
+    assert ShardFolder.open(tmp_path / "out").num_rows == 0

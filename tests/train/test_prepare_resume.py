@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -37,6 +38,13 @@ def whole(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, b
     summary = shards_of(source, out, "audio", clips_per_shard=6)
     assert (summary.marker.accepted, summary.marker.rejected, len(summary.marker.shards)) == (16, 4, 4)
     return contents(out)
+
+
+def restore(files: dict[str, bytes], folder: Path) -> None:
+    """Write what `contents` read."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
 
 
 def killed(moment: str, count: int, source: Path, out: Path) -> None:
@@ -87,7 +95,7 @@ def test_the_number_of_workers_does_not_show(
 
 def test_a_finished_folder_is_left_as_it_is(source: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    shards_of(source, out, "audio", clips_per_shard=6)
+    restore(whole, out)
     assert shards_of(source, out, "audio", clips_per_shard=6).new_clips == 0
     assert contents(out) == whole
 
@@ -163,7 +171,7 @@ def test_other_settings_or_another_version(source: Path, tmp_path: Path) -> None
 
 def test_a_shard_that_was_damaged_is_made_again(source: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    shards_of(source, out, "audio", clips_per_shard=6)
+    restore(whole, out)
     with (out / "shard-00001.arrow").open("ab") as file:
         file.write(b"x")
     with pytest.raises(ShardError, match=r"delete \S+done/shard-00001.json and run the same prepare command again"):
@@ -173,9 +181,27 @@ def test_a_shard_that_was_damaged_is_made_again(source: Path, whole: dict[str, b
     assert contents(out) == whole
 
 
+@pytest.mark.parametrize("content", ["", '{"format_version": 1, "num'])
+def test_a_record_that_is_torn_costs_its_shard_and_no_more(
+    source: Path, whole: dict[str, bytes], tmp_path: Path, content: str
+) -> None:
+    out = tmp_path / "out"
+    restore(whole, out)
+    record = out / "done" / "shard-00002.json"
+    record.write_text(content)
+    message = (
+        rf"{re.escape(str(record))}: cannot be read as ShardRecord .*; delete {re.escape(str(record))} and run the"
+    )
+    with pytest.raises(ShardError, match=message):
+        shards_of(source, out, "audio", clips_per_shard=6)
+    record.unlink()
+    assert shards_of(source, out, "audio", clips_per_shard=6).new_clips == 6
+    assert contents(out) == whole
+
+
 def test_ctrl_c_keeps_what_is_finished(demo_clips: Path, tmp_path: Path) -> None:
     names = [path.name for path in sorted(demo_clips.glob("*.mp4"))][:2]
-    rows = [row | {"end_s": row["start_s"] + 1.5} for row in segments(demo_clips, 0.1, names, 4)]
+    rows = [row | {"end_s": row["start_s"] + 0.9} for row in segments(demo_clips, 0.1, names, 4)]
     manifest = write_manifest(tmp_path / "clips.parquet", rows, demo_clips)
     out = tmp_path / "out"
     arguments = ["prepare", "--clips", manifest, "--out", out, "--clips-per-shard", "1", "--workers", "1"]

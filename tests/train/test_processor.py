@@ -10,23 +10,39 @@ import torch
 from transformers import AutoFeatureExtractor, AutoProcessor
 
 from tests.support.tiny_vaemo import tiny_config, tiny_model
+from vaemo_train.data.augment import Augment
 from vaemo_train.data.features import log_mel
-from vaemo_train.models import VAEmoProcessor
+from vaemo_train.models import VAEmoConfig, VAEmoProcessor
 
 _RNG = np.random.default_rng(0)
-_FRAMES = _RNG.integers(0, 256, (16, 64, 64, 3), dtype=np.uint8)
+_FRAMES = _RNG.integers(0, 256, (16, 77, 77, 3), dtype=np.uint8)
 _SOUND = _RNG.normal(0, 0.1, 40_960).astype(np.float32)
 
 
 def test_a_whole_window_is_the_models_input() -> None:
     inputs = VAEmoProcessor.of(tiny_config())(videos=[_FRAMES], audio=[_SOUND], sampling_rate=16_000)
     assert inputs["pixel_values_videos"].shape == (1, 16, 3, 64, 64)
-    assert inputs["pixel_values_videos"][0, 3, 1, 5, 7].item() == pytest.approx(_FRAMES[3, 5, 7, 1] / 127.5 - 1)
+    assert inputs["pixel_values_videos"][0, 3, 1, 5, 7].item() == pytest.approx(_FRAMES[3, 11, 13, 1] / 127.5 - 1)
     assert torch.equal(inputs["input_features"], log_mel(torch.from_numpy(_SOUND)[None]))
     assert not inputs["video_padding_mask"].any()
     assert not inputs["audio_padding_mask"].any()
     with torch.no_grad():
         assert tiny_model()(**inputs, batch_seed=0).loss.isfinite()
+
+
+def test_a_stored_face_and_its_sound_become_what_evaluation_sees_of_them() -> None:
+    faces = _RNG.integers(0, 256, (1, 16, 192, 192, 3), dtype=np.uint8)
+    sound = _RNG.integers(-3000, 3000, (1, 40_960), dtype=np.int16)
+    batch = {
+        "frames": torch.from_numpy(faces),
+        "is_frame_padding": torch.zeros(1, 16, dtype=torch.bool),
+        "sound": torch.from_numpy(sound),
+        "num_samples": torch.tensor([40_960]),
+    }
+    evaluated = Augment()(batch)
+    processed = VAEmoProcessor.of(VAEmoConfig())(videos=list(faces), audio=list(sound / 32768))
+    for name in ("pixel_values_videos", "input_features"):
+        torch.testing.assert_close(processed[name], evaluated[name], atol=1e-4, rtol=1e-4)
 
 
 def test_what_a_clip_lacks_is_padding() -> None:

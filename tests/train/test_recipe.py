@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,13 @@ import pytest
 
 from tests.support.tiny_run import write_recipe
 from vaemo_clips.errors import RecipeError
-from vaemo_train.stage1.recipe_file import load_recipe, recipe_text
+from vaemo_train.data.loader import window_bytes
+from vaemo_train.data.window import WINDOW_S
+from vaemo_train.models.config import VAEmoConfig
+from vaemo_train.stage1 import shipped
+from vaemo_train.stage1.recipe import ModelOverrides, Stage1Recipe
+from vaemo_train.stage1.recipe_file import FIXED_BY_DATA, RECIPE_KEYS, load_recipe, recipe_text
+from vaemo_train.stage1.shipped import choose_recipe, shipped_recipes
 
 RECIPES = sorted((Path(__file__).parents[2] / "train" / "recipes").glob("stage1*.yaml"))
 
@@ -25,6 +33,43 @@ def test_a_shipped_recipe_is_read_and_says_hardware_time_and_score(path: Path) -
 
 def test_three_recipes_are_shipped() -> None:
     assert {path.stem for path in RECIPES} == {"stage1", "stage1-cpu", "stage1-vox2"}
+
+
+@pytest.mark.parametrize(("name", "num_gpus"), [("stage1", 1), ("stage1-vox2", 8), ("stage1-cpu", 1)])
+def test_a_shipped_recipe_s_batches_fit_half_of_64_gb(name: str, num_gpus: int) -> None:
+    recipe = load_recipe(shipped_recipes()[name])
+    num_batches = num_gpus * recipe.data.workers * recipe.data.prefetch
+    assert num_batches * recipe.batch.per_device * window_bytes(192) < 32e9
+
+
+def test_a_recipe_is_found_by_name_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert set(shipped_recipes()) == {"stage1", "stage1-cpu", "stage1-vox2"}
+    assert load_recipe(choose_recipe("stage1-cpu").path).model.size == "vaemo-tiny"
+    own = write_recipe(tmp_path / "own.yaml")
+    assert choose_recipe("own.yaml").path.resolve() == own
+    message = "--recipe stage1-gpu: no such file, and no shipped recipe; shipped are stage1, stage1-cpu, stage1-vox2"
+    with pytest.raises(RecipeError, match=re.escape(message)):
+        choose_recipe("stage1-gpu")
+
+
+@pytest.mark.parametrize(("has_gpu", "name"), [(True, "stage1"), (False, "stage1-cpu")])
+def test_without_a_recipe_the_machine_decides_and_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, has_gpu: bool, name: str
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: has_gpu)
+    chosen = choose_recipe(None)
+    assert chosen.path == shipped_recipes()[name]
+    assert chosen.words.startswith(f"recipe: {name} (")
+
+
+def test_recipes_lie_inside_the_package_where_it_was_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    wheel = settings["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["force-include"] == {"train/recipes": "vaemo_train/recipes"}
+    shutil.copytree(RECIPES[0].parent, tmp_path / "vaemo_train" / "recipes")
+    monkeypatch.setattr(shipped, "_PACKAGE", tmp_path / "vaemo_train")
+    assert shipped_recipes()["stage1"] == tmp_path / "vaemo_train" / "recipes" / "stage1.yaml"
 
 
 def test_all_faults_of_a_recipe_are_told_at_once(tmp_path: Path) -> None:
@@ -70,7 +115,19 @@ def test_all_faults_of_a_recipe_are_told_at_once(tmp_path: Path) -> None:
         ),
         ({"mask": {"audio": 0.001}}, "mask.audio: 0.001 of 128 patches of the sound hides none"),
         ({"model": {"overrides": {"hiden_size": 64}}}, "hiden_size: no field of the model; did you mean hidden_size"),
-        ({"model": {"overrides": {"video_mask_ratio": 0.5}}}, "video_mask_ratio: is set by a section of its own"),
+        ({"model": {"overrides": {"video_mask_ratio": 0.5}}}, "video_mask_ratio: is set by mask.video; write it there"),
+        (
+            {"model": {"overrides": {"num_frames": 8}}},
+            "model.overrides.num_frames: is what the shards and the loader make it, 16; leave it out",
+        ),
+        ({"model": {"overrides": {"layer_norm_eps": "low"}}}, "layer_norm_eps: Input should be a valid number"),
+        ({"model": {"overrides": {"tubelet_frames": 1}}}, "tubelet_frames: Input should be greater than or equal to 2"),
+        ({"model": {"overrides": 3}}, "model.overrides: Input should be a valid dictionary"),
+        (
+            {"loss": {"contrastive_steps": 3}},
+            "loss.contrastive_steps: 3 equal stretches cannot be made of a window's 8 moments and a projection of "
+            "8 values; give one of 1, 2, 4, 8",
+        ),
         ({"model": {"overrides": {"hidden_size": 50}}}, "model: hidden_size=50 must be a multiple of"),
         ({"figure": {"every_steps": 5, "num_clips": 9}}, "figure.num_clips: 9 clips cannot be drawn from"),
         ({"precision": {"bf16": "maybe"}}, "precision.bf16"),
@@ -79,6 +136,26 @@ def test_all_faults_of_a_recipe_are_told_at_once(tmp_path: Path) -> None:
 def test_a_contradiction_is_told_with_its_place(tmp_path: Path, sections: dict[str, Any], words: str) -> None:
     with pytest.raises(RecipeError, match=re.escape(words)):
         load_recipe(write_recipe(tmp_path / "r.yaml", **sections))
+
+
+def test_a_number_that_yaml_reads_as_text_is_one_in_the_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text("length: {max_steps: 1}\nmodel: {overrides: {initializer_range: 2e-2, hidden_size: '256'}}\n")
+    config = load_recipe(path).config()
+    assert (config.initializer_range, config.hidden_size) == (0.02, 256)
+
+
+def test_every_field_of_the_model_has_one_place_in_a_recipe() -> None:
+    places = [*ModelOverrides.__annotations__, *FIXED_BY_DATA, *RECIPE_KEYS]
+    assert sorted(places) == sorted(set(VAEmoConfig.__annotations__) - {"model_type"})
+    assert set(Stage1Recipe().config_fields()) <= set(RECIPE_KEYS)
+
+
+def test_the_model_sees_the_windows_that_the_data_have() -> None:
+    config = VAEmoConfig()
+    assert {name: getattr(config, name) for name in FIXED_BY_DATA} == pytest.approx(FIXED_BY_DATA)
+    assert config.window_s == pytest.approx(WINDOW_S)
+    assert config.num_audio_frames * config.audio_hop_s == pytest.approx(WINDOW_S)
 
 
 def test_what_rests_on_a_broken_setting_is_not_told_as_well(tmp_path: Path) -> None:

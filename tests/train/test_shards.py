@@ -30,8 +30,9 @@ from vaemo_clips.manifest import Manifest
 from vaemo_clips.video import iterate_frames
 from vaemo_train.shards import picture
 from vaemo_train.shards.folder import ShardFolder
-from vaemo_train.shards.prepared import PreparedClip, prepare_clip
+from vaemo_train.shards.prepared import Missing, PreparedClip, RowMedia, _why_no_picture, prepare_clip
 from vaemo_train.shards.row import FORMAT_VERSION, ShardRow, ShardSettings
+from vaemo_train.shards.span import spans
 
 
 @pytest.fixture(scope="module")
@@ -250,10 +251,21 @@ def test_a_face_seen_for_a_moment_is_no_picture(hard: Manifest) -> None:
     assert clip.sound is None
 
 
+def test_too_few_pictures_are_told_by_how_many_a_part_needs() -> None:
+    """They need not be consecutive, and pictures of one part are no help to another."""
+    seen = [b"jpeg" if slot in (0, 2, 4, 6, 8, 200) else b"" for slot in range(250)]
+    parts = [RowMedia(span, None, None) for span in spans(20.0, 12.5)]
+    why = _why_no_picture(seen, parts, ShardSettings())
+    assert why == Missing(
+        "too_few_frames",
+        "the face was seen in 6 of 250 slots; a part of the clip, of at most 10 s, needs it in 6 of its own",
+    )
+
+
 def test_digital_silence_is_no_sound(hard: Manifest) -> None:
-    clip = of_hard(hard, "silent_audio", ShardSettings(fps=5.0))
+    clip = of_hard(hard, "silent_audio", ShardSettings(fps=6.25))
     assert [(row.jpegs is not None, row.sound) for row in clip.rows] == [(True, None)] * 2
-    assert [len(row.jpegs or ()) for row in clip.rows] == [26, 26]
+    assert [len(row.jpegs or ()) for row in clip.rows] == [33, 32]
     assert clip.sound is not None
     assert clip.sound.reason == "silent"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import multiprocessing
 import os
 import re
 import shutil
@@ -12,26 +13,42 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+import typer
+from safetensors.torch import load_file
 from torch import nn
+from transformers import Trainer
 
-from tests.support.tiny_run import HookedConsole, logged, same_state, state_of, tiny_shards, write_recipe
-from vaemo_clips.errors import CheckpointError, RecipeError, RunFolderError, TrainingError
+from tests.support.tiny_run import (
+    STEADY,
+    HookedConsole,
+    logged,
+    same_mask_for_every_clip,
+    same_state,
+    state_of,
+    tiny_shards,
+    trained_apart,
+    write_recipe,
+)
+from vaemo_clips.errors import CheckpointError, RecipeError, RunFolderError, ShardError, TrainingError, UserError
 from vaemo_train.data.dataset import WindowDataset
+from vaemo_train.data.loader import window_bytes
 from vaemo_train.evaluate.folds import Holdout
 from vaemo_train.models import VAEmoForPreTraining, VAEmoProcessor
 from vaemo_train.shards.folder import ShardFolder
-from vaemo_train.stage1 import environment
+from vaemo_train.stage1 import environment, run_command
 from vaemo_train.stage1 import run as run_module
-from vaemo_train.stage1.checkpoint import checkpoints
+from vaemo_train.stage1.checkpoint import JointCheckpointError, checkpoints
+from vaemo_train.stage1.optimizer import decay_groups
 from vaemo_train.stage1.recipe_file import load_recipe
 from vaemo_train.stage1.record import RunFolder
-from vaemo_train.stage1.run import RunSummary, train
+from vaemo_train.stage1.run import train
 from vaemo_train.stage1.stream import BatchStream
-from vaemo_train.stage1.trainer import decay_groups
+from vaemo_train.stage1.trainer import Stage1Trainer
 
 COMMAND = [sys.executable, "-c", "from vaemo_train.cli import main; main()", "stage1"]
 
@@ -152,7 +169,7 @@ def test_a_process_without_a_modality_gets_it_as_padding_where_another_has_it(tm
     assert batches[1]["num_samples"].tolist() == [0]
 
 
-def test_a_run_folder_holds_what_it_promises(shards: Path, whole: Path) -> None:
+def test_a_run_folder_holds_what_it_promises(shards: Path, recipe_file: Path, whole: Path) -> None:
     record = json.loads((whole / "run.json").read_text())
     assert record["state"] == "done"
     assert record["identity"]["data"] == ShardFolder.open(shards).digest
@@ -161,7 +178,7 @@ def test_a_run_folder_holds_what_it_promises(shards: Path, whole: Path) -> None:
     assert record["peak_lr"] == pytest.approx(0.02 * 6 / 256)
     assert {"torch", "transformers", "python"} <= record["versions"].keys()
     assert [session["to_step"] for session in record["sessions"]] == [6]
-    assert load_recipe(whole / "recipe.yaml") == load_recipe(whole / "recipe.yaml", ["seed=0"])
+    assert load_recipe(whole / "recipe.yaml") == load_recipe(recipe_file)
     assert [path.name for path in checkpoints(whole / "checkpoints")] == ["step-0000004", "step-0000006"]
     assert list((whole / "tb").glob("events*"))
     model = VAEmoForPreTraining.from_pretrained(whole / "model")
@@ -268,7 +285,7 @@ def _break_audio(model: VAEmoForPreTraining) -> None:
 
 @torch.no_grad()
 def _break_contrast(model: VAEmoForPreTraining) -> None:
-    model.contrastive.video.weight.fill_(float("inf"))
+    next(model.contrastive.projections.parameters()).fill_(float("inf"))
 
 
 @pytest.mark.parametrize(("poison", "part"), [(_break_audio, "audio is nan"), (_break_contrast, "contrastive is nan")])
@@ -297,12 +314,13 @@ def test_a_loss_that_is_no_number_stops_before_the_step_and_names_the_part(
 def test_a_gradient_that_is_no_number_stops_before_the_step_and_names_a_weight(
     shards: Path, recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """No weight has moved; running means, which the forward pass moves, may have."""
     before: dict[str, torch.Tensor] = {}
     models: list[nn.Module] = []
 
     def poison(model: VAEmoForPreTraining) -> None:
         model.vaemo.embedding.audio.weight.register_hook(lambda grad: grad * float("nan"))
-        before.update({name: value.clone() for name, value in model.state_dict().items()})
+        before.update({name: value.detach().clone() for name, value in model.named_parameters()})
         models.append(model)
 
     console = poisoned(monkeypatch, poison, at_step=0)
@@ -310,7 +328,34 @@ def test_a_gradient_that_is_no_number_stops_before_the_step_and_names_a_weight(
         TrainingError, match=r"step 1: the gradient's norm is nan, first in vaemo.embedding.audio.weight"
     ):
         train(load_recipe(recipe_file), shards, tmp_path / "run", console=console)
-    assert same_state(dict(models[0].state_dict()), before)
+    assert same_state(dict(models[0].named_parameters()), before)
+
+
+def test_a_step_whose_losses_nobody_looked_at_is_an_error(
+    shards: Path, recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under a version of transformers that calls other hooks."""
+    for hook in ("_clip_grad_norm", "_get_grad_norm"):
+        monkeypatch.setattr(Stage1Trainer, hook, getattr(Trainer, hook))
+    with pytest.raises(TrainingError, match=r"step 1: transformers \d+\.\d+.* without a look at its losses"):
+        train(load_recipe(recipe_file), shards, tmp_path / "run", console=HookedConsole())
+
+
+def test_two_batches_that_make_a_step_train_as_one_of_twice_the_size(tmp_path: Path) -> None:
+    """Reconstruction alone: the contrastive loss of a batch of six is not the mean of those of three."""
+    data = tiny_shards(tmp_path / "shards", 6)  # every step sees all of them
+    runs = {}
+    for per_device, accumulate in ((3, 2), (6, 1)):
+        batch = {"per_device": per_device, "accumulate": accumulate}
+        path = write_recipe(tmp_path / f"{accumulate}.yaml", **STEADY | {"loss": {"contrastive": 0.0}}, batch=batch)
+        with same_mask_for_every_clip():
+            train(load_recipe(path), data, tmp_path / f"run-{accumulate}", console=HookedConsole())
+        runs[accumulate] = tmp_path / f"run-{accumulate}"
+    for parted, whole in zip(logged(runs[2]), logged(runs[1]), strict=True):
+        for name in ("loss", "loss/video_pixels", "loss/audio", "grad_norm"):
+            assert parted[name] == pytest.approx(whole[name], rel=1e-3), (parted["step"], name)
+    begin = dict(run_module._model(load_recipe(path)).named_parameters())
+    assert trained_apart(state_of(runs[2], 4), state_of(runs[1], 4), begin) < 0.01
 
 
 def test_a_full_disk_while_saving_leaves_the_last_good_checkpoint_to_go_on_from(
@@ -368,14 +413,48 @@ def test_data_of_one_modality_train_by_reconstruction_and_it_is_said(
 
 def test_mixed_modalities_train(recipe_file: Path, tmp_path: Path) -> None:
     data = tiny_shards(tmp_path / "shards", 24, modality=["both", "audio", "video"])
-    summary = train(load_recipe(recipe_file), data, tmp_path / "run", console=HookedConsole())
+    console = HookedConsole()
+    summary = train(load_recipe(recipe_file), data, tmp_path / "run", console=console, opening="recipe: tiny")
     assert all(value == value for value in summary.losses.values())
+    assert console.lines[0] == "recipe: tiny"
+    assert console.lines[1].startswith("vaemo-tiny, ")
 
 
 def test_a_warm_up_as_long_as_the_run_is_refused(shards: Path, recipe_file: Path, tmp_path: Path) -> None:
     recipe = load_recipe(recipe_file, ["optim.warmup_share=null", "optim.warmup_epochs=5", "length.max_steps=6"])
     with pytest.raises(RecipeError, match=r"a warm-up of .* steps is as long as the run of 6"):
         train(recipe, shards, tmp_path / "run", console=HookedConsole())
+
+
+def test_pictures_larger_than_the_shards_are_refused(shards: Path, recipe_file: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(recipe_file, ["model.overrides.image_size=80"])
+    with pytest.raises(RecipeError, match=r"image_size: pictures of 80 pixels .* which are 64 wide; give at most that"):
+        train(recipe, shards, tmp_path / "run", console=HookedConsole())
+
+
+def test_all_trainers_of_a_machine_share_its_shared_memory(shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = WindowDataset(ShardFolder.open(shards))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=4 * 2 * window_bytes(64)))
+    stream = BatchStream(dataset, 2, seed=0, workers=2, prefetch=2)
+    next(iter(stream))
+    stream.close()
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with pytest.raises(TrainingError, match="8 batches of 2 windows under way take"):
+        iter(stream)
+
+
+def test_a_decoding_process_passes_over_a_sigterm_to_the_whole_group(shards: Path) -> None:
+    stream = BatchStream(WindowDataset(ShardFolder.open(shards)), 2, seed=0, workers=1)
+    batches = iter(stream)
+    next(batches)
+    worker = multiprocessing.active_children()[0]
+    assert worker.pid is not None
+    subprocess.run(["/bin/sh", "-c", f"kill -TERM {worker.pid}; kill -TERM {worker.pid}"], check=True)
+    for _ in range(5):
+        next(batches)
+    worker.terminate()  # as the main process does at its end
+    worker.join(timeout=20)
+    assert worker.exitcode == 0
 
 
 def test_what_the_machine_lacks_is_told_before_anything_starts(
@@ -388,17 +467,24 @@ def test_what_the_machine_lacks_is_told_before_anything_starts(
         train(load_recipe(recipe_file, ["precision.bf16=true"]), shards, tmp_path / "run")
     with pytest.raises(RecipeError, match=r"compile: torch.compile needs a C\+\+ compiler"):
         train(load_recipe(recipe_file, ["compile=true"]), shards, tmp_path / "run")
-    assert environment.resolve_bf16(load_recipe(recipe_file)) is False
+    assert environment.resolve_bf16(load_recipe(recipe_file, ["precision.bf16=auto"])) is False
     assert not (tmp_path / "run").exists()
 
 
-def test_bfloat16_trains_on_a_cpu_that_has_it(
-    shards: Path, recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_bfloat16_trains_on_a_cpu_that_has_it_and_rounds(
+    shards: Path, recipe_file: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment, "_cpu_has_bf16", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     recipe = load_recipe(recipe_file, ["precision.bf16=true", "length.max_steps=2"])
-    assert train(recipe, shards, tmp_path / "run", console=HookedConsole()).losses["loss"] > 0
+    train(recipe, shards, tmp_path / "run", console=HookedConsole())
+    rounded, exact = logged(tmp_path / "run")[0], logged(whole)[0]
+    assert rounded["step"] == exact["step"] == 1
+    assert rounded["loss"] != exact["loss"]
+    assert rounded["loss"] == pytest.approx(exact["loss"], rel=0.02)
+    assert rounded["grad_norm"] == pytest.approx(exact["grad_norm"], rel=0.2)
+    weights = load_file(tmp_path / "run" / "model" / "model.safetensors")
+    assert {value.dtype for value in weights.values()} == {torch.float32}
 
 
 def test_norms_biases_and_learned_tokens_do_not_decay(recipe_file: Path) -> None:
@@ -433,25 +519,85 @@ def test_the_command_heeds_ctrl_c_and_goes_on_from_there(shards: Path, recipe_fi
     assert RunFolder(out).read_record()["state"] == "interrupted"
 
 
-def test_two_processes_train_one_model(recipe_file: Path, tmp_path: Path) -> None:
-    data = tiny_shards(tmp_path / "shards", 20, modality=["both", "both", "both", "audio", "video"])
-    out = tmp_path / "run"
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
-    options = ["--recipe", str(recipe_file), "--data", str(data), "--out", str(out), "--set", "batch.per_device=1"]
+@pytest.fixture(scope="module")
+def two_processes(recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes left behind that did all of tests/support/two_processes.py."""
+    folder = tmp_path_factory.mktemp("two")
+    tiny_shards(folder / "shards", 20)
+    tiny_shards(folder / "mixed_shards", 20, modality=["both", "both", "both", "audio", "video"])
+    write_recipe(folder / "steady.yaml", **STEADY, batch={"per_device": 3})
+    write_recipe(folder / "mixed.yaml", batch={"per_device": 1, "accumulate": 2})
+    script = Path(__file__).parents[1] / "support" / "two_processes.py"
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environ = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(script.parents[2])}
     done = subprocess.run(
-        [*launch, *COMMAND, *options, "--set", "length.max_steps=4"],
-        capture_output=True, text=True, timeout=200, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False,
-    )  # fmt: skip
+        [*launch, str(script), str(folder)], capture_output=True, text=True, timeout=200, env=environ, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.count("done: 4 steps") == 1
+    (folder / "printed.txt").write_text(done.stdout)
+    return folder
+
+
+def test_two_processes_train_the_model_that_one_trains_on_the_joint_batch(two_processes: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(write_recipe(tmp_path / "r.yaml", **STEADY, batch={"per_device": 6}))
+    with same_mask_for_every_clip():
+        train(recipe, two_processes / "shards", tmp_path / "run", console=HookedConsole())
+    first, second = (load_file(two_processes / f"weights-{rank}.safetensors") for rank in range(2))
+    assert same_state(first, second)
+    alone = load_file(tmp_path / "run" / "model" / "model.safetensors")
+    begin = dict(run_module._model(recipe).named_parameters())
+    assert trained_apart(first, alone, begin) < 0.01
+    for ours, theirs in zip(logged(two_processes / "steady"), logged(tmp_path / "run"), strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3), ours["step"]
+
+
+def test_two_processes_share_clips_of_any_modality_out(two_processes: Path, tmp_path: Path) -> None:
+    out = two_processes / "mixed"
+    assert (two_processes / "printed.txt").read_text().count("done: 4 steps") == 1
     record = RunFolder(out).read_record()
     assert (record["identity"]["processes"], record["clips_per_step"], record["state"]) == (2, 4, "done")
     names = {path.name for path in checkpoints(out / "checkpoints")[-1].iterdir()}
     assert {"rng_state_0.pth", "rng_state_1.pth", "window_0.json", "window_1.json"} <= names
+    recipe = load_recipe(two_processes / "mixed.yaml", ["length.max_steps=4"], num_processes=2)
     with pytest.raises(RecipeError, match="processes: 1, but the run has 2"):
-        resume_alone(out, recipe_file, data, tmp_path)
+        train(recipe, two_processes / "mixed_shards", unfinished(out, tmp_path), resume=True, console=HookedConsole())
 
 
-def resume_alone(out: Path, recipe_file: Path, data: Path, tmp_path: Path) -> RunSummary:
-    recipe = load_recipe(recipe_file, ["batch.per_device=1", "length.max_steps=4"], num_processes=2)
-    return train(recipe, data, unfinished(out, tmp_path), resume=True, console=HookedConsole())
+def test_a_checkpoint_that_one_process_cannot_write_ends_all_with_its_reason(two_processes: Path) -> None:
+    first, second = ((two_processes / f"unsaved-{rank}.txt").read_text() for rank in range(2))
+    assert first == second
+    assert re.search(r"step-0000004 cannot be saved by process 1: the disk is full .*no step was saved", first)
+    assert list((two_processes / "unsaved" / "checkpoints").iterdir()) == []
+    assert RunFolder(two_processes / "unsaved").read_record()["state"] == "failed"
+
+
+def test_what_the_first_process_finds_in_the_run_folder_ends_all(two_processes: Path) -> None:
+    first, second = ((two_processes / f"taken-{rank}.txt").read_text() for rank in range(2))
+    assert first == second
+    assert first.startswith("RunFolderError: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ShardError("shard 3 cannot be read"), "error on process 1: shard 3 cannot be read\n"),
+        (TrainingError("the loss is no number"), "error on process 1: the loss is no number\n"),
+        (RecipeError("no such recipe"), ""),
+        (RunFolderError("holds a run"), ""),
+        (JointCheckpointError("the disk is full"), ""),
+    ],
+)
+def test_a_process_tells_what_the_first_does_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: UserError, said: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(run_command, "_run", fail)
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(typer.Exit) as caught:
+        run_command.run_stage1(None, None, Path("out"), [], None, False)
+    assert (caught.value.exit_code, capsys.readouterr().err) == (2, said)
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(type(error)):
+        run_command.run_stage1(None, None, Path("out"), [], None, False)

@@ -44,10 +44,13 @@ def prepare(
     modality: Annotated[
         str, typer.Option(help="any (keep what a clip has) | both | audio (no pictures are decoded) | video.")
     ] = "any",
-    fps: Annotated[float, typer.Option(help="Faces a second.")] = 12.5,
+    fps: Annotated[float, typer.Option(help="Faces a second, a multiple of 6.25.")] = 12.5,
     jpeg_quality: Annotated[int, typer.Option(help="Of the stored faces, 30 to 100.")] = 90,
     clips_per_shard: Annotated[int, typer.Option(min=1, help="Clips in a file; about 120 MB of 8 s clips.")] = 256,
     workers: Annotated[int | None, typer.Option(min=1, help="Decoding processes; all cores unless given.")] = None,
+    retry_rejects: Annotated[
+        bool, typer.Option("--retry-rejects", help="Try again what was not found, timed out, or killed its decoder.")
+    ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the manifest's first N clips.")] = None,
     max_reject_rate: Annotated[float, typer.Option(min=0, max=1, help="Exit 1 above this share of rejects.")] = 0.2,
     timeout: Annotated[
@@ -64,7 +67,7 @@ def prepare(
 
     options = read_options(
         clips=clips, out=out, modality=modality, fps=fps, jpeg_quality=jpeg_quality, clips_per_shard=clips_per_shard,
-        workers=workers, limit=limit, timeout_s=timeout,
+        workers=workers, limit=limit, timeout_s=timeout, retry_rejects=retry_rejects,
     )  # fmt: skip
     reject_rate = prepare_with_progress(options)
     if reject_rate > max_reject_rate:
@@ -74,18 +77,27 @@ def prepare(
 
 @app.command()
 def stage1(
-    recipe: Annotated[Path, typer.Option(help="Recipe YAML.")] = Path("train/recipes/stage1.yaml"),
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="stage1, stage1-vox2, stage1-cpu, or a YAML file; unless given stage1, without a GPU stage1-cpu.",
+        ),
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of shards; the recipe's unless given.")] = None,
     out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/stage1"),
     changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe, as optim.lr=3e-4.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe, as optim.base_lr=3e-4.")
     ] = None,
     holdout: Annotated[
         str | None, typer.Option(metavar="COLUMN=VALUE", help="Clips kept out of training, as fold=1.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in OUT.")] = False,
 ) -> None:
-    """Pre-train the encoder without labels. Interrupt it at will: --resume goes on to the step."""
+    """Pre-train the encoder without labels. Interrupt it at will: --resume goes on to the step.
+
+    On several GPUs: torchrun --nproc-per-node 8 -m vaemo_train.cli stage1 --recipe stage1-vox2 --data shards
+    """
     from vaemo_train.stage1.run_command import run_stage1
 
     run_stage1(recipe=recipe, data=data, out=out, changes=changes or [], holdout=holdout, resume=resume)
@@ -106,3 +118,7 @@ def main() -> None:
             raise
         typer.echo(f"error: {MissingExtraError(module, 'train')}", err=True)
         sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

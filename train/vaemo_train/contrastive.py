@@ -48,6 +48,22 @@ def info_nce(
     (seconds) are given, windows of `window_s` that overlap one another are no negatives. With torch.distributed
     running, the vectors of all processes are gathered, with gradients; B must be the same in each.
     """
+    with torch.autocast(first_BP.device.type, enabled=False):
+        return _info_nce(
+            first_BP, second_BP, temperature, is_pair_B=is_pair_B, clip_B=clip_B, begin_s_B=begin_s_B, window_s=window_s
+        )
+
+
+def _info_nce(
+    first_BP: Tensor,
+    second_BP: Tensor,
+    temperature: float,
+    *,
+    is_pair_B: Tensor | None,
+    clip_B: Tensor | None,
+    begin_s_B: Tensor | None,
+    window_s: float,
+) -> Contrast:
     first_GP, second_GP = gathered(first_BP), gathered(second_BP)
     rank = _rank()
     B, G = len(first_BP), len(first_GP)
@@ -62,7 +78,7 @@ def info_nce(
     is_excluded_BG = is_excluded_BG.scatter(1, own_B[:, None], False)
     losses, hits = [], []
     for query_BP, gallery_GP in ((first_BP, second_GP), (second_BP, first_GP)):
-        logits_BG = (query_BP @ gallery_GP.T).float() / temperature
+        logits_BG = query_BP @ gallery_GP.T / temperature
         logits_BG = logits_BG.masked_fill(is_excluded_BG, float("-inf"))
         losses.append(torch.nn.functional.cross_entropy(logits_BG, own_B, reduction="none"))
         hits.append(logits_BG.argmax(dim=1) == own_B)
@@ -104,6 +120,6 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> Tensor:
-        total = grads[0].contiguous()
+        total = grads[0].clone()  # it may be another consumer's too
         dist.all_reduce(total)
         return total.chunk(dist.get_world_size())[dist.get_rank()]

@@ -58,6 +58,8 @@ def summary_lines(summary: PrepareSummary) -> Iterator[str]:
     )
     for reason, count in marker.rejects.items():
         yield f"  rejected, {reason}: {count:,} (see {summary.folder / REJECTS})"
+    if marker.passing_rejects:
+        yield f"  {marker.passing_rejects:,} of these may end otherwise; --retry-rejects tries them again"
     yield (
         f"{counts.rows:,} rows: {counts.both:,} with picture and sound, {counts.picture_only:,} picture only, "
         f"{counts.sound_only:,} sound only; {counts.seconds / 3600:.2f} h, of which {counts.sound_s / 3600:.2f} h "
@@ -90,4 +92,4 @@ def _rule(fault: Any) -> str:
     """Pydantic's message, or the choices where it shows a pattern."""
     pattern = fault.get("ctx", {}).get("pattern")
     choices = str(pattern).strip("^$()").replace("|", ", ")
-    return f"it must be one of {choices}" if pattern else str(fault["msg"])
+    return f"it must be one of {choices}" if pattern else str(fault["msg"]).removeprefix("Value error, ")

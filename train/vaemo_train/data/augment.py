@@ -11,9 +11,9 @@ from torch import Tensor
 
 from vaemo_train.data.batch import NUM_COLOURS, Batch
 from vaemo_train.data.features import HOP_SAMPLES, LOG_MEL_MEAN, LOG_MEL_STD, log_mel
+from vaemo_train.shards.row import FULL_SCALE
 
 _LUMA = (0.299, 0.587, 0.114)  # Rec. ITU-R BT.601, as JPEG
-_FULL_SCALE = 32768.0
 _NUM_DRAWS = 7
 
 
@@ -56,17 +56,22 @@ class Augment:
             pixel_values_videos (B, T, C, R, R) float32 in [-1, 1]     video_padding_mask (B, T) bool, True = padding
             input_features (B, F, M) float32                           audio_padding_mask (B, F) bool, True = padding
 
-        A frame of log-mel is padding where its 10 ms are not wholly real samples. Raises ValueError for pictures
-        smaller than the crop.
+        A frame of log-mel is padding where its 10 ms are not wholly real samples. A mask is left out where the batch
+        says that it has no such padding (`has_padding`, best kept on the CPU): attention is faster without one.
+        Raises ValueError for pictures smaller than the crop.
         """
+        video_padding, audio_padding = batch["has_padding"].tolist() if "has_padding" in batch else (True, True)
         draws_BN = self._draws(batch, generator)
         inputs: Batch = {}
         if "frames" in batch:
             inputs["pixel_values_videos"] = self._pixels(batch["frames"], batch["is_frame_padding"], draws_BN)
-            inputs["video_padding_mask"] = batch["is_frame_padding"]
+            if video_padding:
+                inputs["video_padding_mask"] = batch["is_frame_padding"]
         if "sound" in batch:
             features_BFM, is_padding_BF = self._features(batch["sound"], batch["num_samples"], draws_BN)
-            inputs["input_features"], inputs["audio_padding_mask"] = features_BFM, is_padding_BF
+            inputs["input_features"] = features_BFM
+            if audio_padding:
+                inputs["audio_padding_mask"] = is_padding_BF
         return inputs
 
     def _draws(self, batch: Batch, generator: torch.Generator | None) -> Tensor | None:
@@ -115,7 +120,7 @@ class Augment:
         return matrix_BCC, offset_B[:, None].expand(-1, NUM_COLOURS)
 
     def _features(self, sound_BS: Tensor, num_samples_B: Tensor, draws_BN: Tensor | None) -> tuple[Tensor, Tensor]:
-        waves_BS = sound_BS.float() / _FULL_SCALE
+        waves_BS = sound_BS.float() / FULL_SCALE
         if draws_BN is not None:
             gain_db_B = (2 * draws_BN[:, 6] - 1) * self.settings.gain_db
             waves_BS *= (10 ** (gain_db_B / 20))[:, None]
@@ -123,11 +128,6 @@ class Augment:
         ends_F = torch.arange(1, features_BFM.shape[1] + 1, device=sound_BS.device) * HOP_SAMPLES
         is_padding_BF = ends_F > num_samples_B[:, None]
         return features_BFM.masked_fill_(is_padding_BF[..., None], 0), is_padding_BF
-
-
-def generator_of(batch: Batch) -> torch.Generator:
-    """A generator on the CPU, seeded by the batch."""
-    return torch.Generator().manual_seed(int(batch["batch_seed"]))
 
 
 def crop(frames_BTHWC: Tensor, top_left_B2: Tensor, size: int) -> Tensor:

@@ -5,9 +5,10 @@ Shapes: B windows, T frames of H x W pixels with C colours, S samples.
     frames (B, 16, H, W, 3) uint8      0 where there is no picture
     is_frame_padding (B, 16) bool      True where there is no picture
     sound (B, 40960) int16             0 where there is no sound
-    num_samples (B,) int64             how many samples are real, from the window's begin; 0 without sound
+    num_samples (B,) int64             how many samples from the window's begin are no padding; 0 without sound
     clip_number, row_number (B,) int64
     window_begin_s (B,) float64        counted from the clip's begin
+    has_padding (2,) bool              whether any picture, and any sample, of any window is missing
     batch_seed () int64                for all that is random on the device
 
 The first two are absent when no row of the batch has a picture, the next two when none has sound.
@@ -40,11 +41,22 @@ def read_batch(windows: Sequence[Window], size_px: int, batch_seed: int) -> Batc
     if any(window.row.sound is not None for window in windows):
         batch |= _read_sound(windows)
     return batch | {
+        "has_padding": torch.tensor([has_frame_padding(batch), has_sound_padding(batch)]),
         "clip_number": torch.tensor([window.clip_number for window in windows]),
         "row_number": torch.tensor([window.row_number for window in windows]),
         "window_begin_s": torch.tensor([window.begin_in_clip_s for window in windows], dtype=torch.float64),
         "batch_seed": torch.tensor(batch_seed),
     }
+
+
+def has_frame_padding(batch: Batch) -> bool:
+    """Whether a picture of the batch is missing."""
+    return "frames" in batch and bool(batch["is_frame_padding"].any())
+
+
+def has_sound_padding(batch: Batch) -> bool:
+    """Whether a sample of the batch is missing."""
+    return "sound" in batch and bool((batch["num_samples"] < NUM_SAMPLES).any())
 
 
 def seed_of(seed: int, keys: Iterable[tuple[int, int]]) -> int:

@@ -12,7 +12,8 @@ from torch.utils.data import Dataset
 
 from vaemo_clips.errors import ShardError, TrainingError
 from vaemo_train.data.batch import Batch, read_batch, seed_of
-from vaemo_train.data.window import SAMPLE_RATE_HZ, Window, eval_windows, random_begin_s
+from vaemo_train.data.window import Window, eval_windows, random_begin_s
+from vaemo_train.shards.row import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
     from vaemo_train.shards.folder import ShardFolder
@@ -51,9 +52,7 @@ class WindowDataset(Dataset[Batch]):
 
     @property
     def kinds(self) -> NDArray[np.int8]:
-        """Rows = Sequence[int] | NDArray[np.int64]
-
-        BOTH, PICTURE_ONLY or SOUND_ONLY for each selected row, (R,)."""
+        """BOTH, PICTURE_ONLY or SOUND_ONLY for each selected row, (R,)."""
         table = self.folder.rows
         has_picture, has_sound = (table[name].to_numpy()[self.rows] for name in ("has_picture", "has_sound"))
         return np.where(has_picture, np.where(has_sound, BOTH, PICTURE_ONLY), SOUND_ONLY).astype(np.int8)
@@ -83,7 +82,8 @@ class WindowDataset(Dataset[Batch]):
 class EvenWindows(WindowDataset):
     """For evaluation: item `n` of a key is window n % per_row of the selection's row n // per_row, evenly spaced.
 
-    A row with fewer begins than `per_row` gives some windows again; the epoch does not matter.
+    A row with fewer begins than `per_row` gives some windows again (`DistinctWindows` leaves them out); the epoch does
+    not matter.
     """
 
     def __init__(self, folder: ShardFolder, rows: Rows | None = None, per_row: int = 1) -> None:

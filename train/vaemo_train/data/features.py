@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-SAMPLE_RATE_HZ = 16_000
+from vaemo_train.shards.row import SAMPLE_RATE_HZ
+
 HOP_SAMPLES = 160
 WINDOW_SAMPLES = 400
 NUM_FFT = 1024

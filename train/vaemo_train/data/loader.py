@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,10 +46,10 @@ def make_loader(
     """Batches of `sampler`'s keys, in its order, read by `workers` processes (0: by this one).
 
     Each worker works at `prefetch` batches ahead and lives as long as the loader. Memory is pinned where CUDA is
-    there. Raises TrainingError where shared memory does not hold the batches under way.
+    there. Raises TrainingError where shared memory does not hold the batches under way of all this machine's trainers.
     """
     if workers > 0:
-        _check_shared_memory(dataset, sampler, workers * prefetch)
+        _check_shared_memory(dataset, sampler, workers * prefetch * _num_trainers())
     return _WindowLoader(
         dataset,
         batch_sampler=sampler,
@@ -85,16 +87,34 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _begin_worker(worker: int) -> None:
-    """Leave Ctrl-C to the main process however the worker was started; one thread, since there are many workers."""
+    """Leave signals to the main process however the worker was started; one thread, since there are many workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # macOS has none
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_heed_parent, daemon=True).start()
     sys.excepthook = _unless_left
     torch.set_num_threads(1)
+
+
+def _heed_parent() -> None:
+    """Leave at the main process's own SIGTERM, in peace as torch's workers do; one to the whole group is for it alone.
+
+    A worker that passed over both would let the main process wait for it for ever.
+    """
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        continue
+    os._exit(0)
 
 
 def _unless_left(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Say nothing where the main process, interrupted, has let go of a batch that was being handed over."""
     if not issubclass(kind, ConnectionError | EOFError):
         sys.__excepthook__(kind, error, trace)
+
+
+def _num_trainers() -> int:
+    """How many processes of this machine train together, as torchrun and accelerate tell it."""
+    return max(int(os.environ.get("LOCAL_WORLD_SIZE", "1") or "1"), 1)
 
 
 def _check_shared_memory(dataset: WindowDataset, sampler: Iterable[list[WindowKey]], num_batches: int) -> None:

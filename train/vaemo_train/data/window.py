@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from vaemo_clips.errors import ShardError
 from vaemo_clips.timeline import seconds_to_samples
-from vaemo_train.shards.row import ShardRow
+from vaemo_train.shards.row import FRAME_STRIDE_S, SAMPLE_RATE_HZ, ShardRow
 
-WINDOW_S = 2.56
 NUM_FRAMES = 16
-FRAME_STRIDE_S = WINDOW_S / NUM_FRAMES
-SAMPLE_RATE_HZ = 16_000
+TUBELET_FRAMES = 2
+WINDOW_S = NUM_FRAMES * FRAME_STRIDE_S
 NUM_SAMPLES = seconds_to_samples(WINDOW_S, SAMPLE_RATE_HZ)
 
 _ROUNDING = 1e-6  # of a slot: what floats may lose on the way
@@ -28,7 +27,7 @@ _ROUNDING = 1e-6  # of a slot: what floats may lose on the way
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """[begin_s, begin_s + 2.56) of a row, `begin_s` counted from the row's begin.
+    """[begin_s, begin_s + 2.56) of a row, `begin_s` counted from the row's begin, and half a slot before it at most.
 
     Frame i shows begin_s + (i + 0.5) * 0.16 s; sample i is begin_s + i / 16000. `row_number` is the row's in its
     folder, `clip_number` its clip's.
@@ -68,15 +67,21 @@ class Window:
                 raise ShardError(f"{self._name(slot)}: {height}x{width} pixels; {rule}; prepare the shards again")
 
     def read_sound(self, sound_S: NDArray[np.int16]) -> int:
-        """Copy the window's samples into `sound_S`, 0 after them; return how many are real."""
+        """Copy the window's samples into `sound_S`, 0 before and after them; return how many are no padding.
+
+        What a window has before its row is silence like any other, and no padding.
+        """
         if self.row.sound is None:
             sound_S[:] = 0
             return 0
         begin = seconds_to_samples(self.begin_s, SAMPLE_RATE_HZ)
-        samples = self.row.sound[begin : begin + NUM_SAMPLES]
-        sound_S[: len(samples)] = samples
-        sound_S[len(samples) :] = 0
-        return len(samples)
+        silent = max(-begin, 0)
+        samples = self.row.sound[begin + silent : begin + NUM_SAMPLES]
+        end = silent + len(samples)
+        sound_S[:silent] = 0
+        sound_S[silent:end] = samples
+        sound_S[end:] = 0
+        return end
 
     def _name(self, slot: int) -> str:
         return f"clip {self.row.clip_id}, row {self.row.row}, picture {slot}"
@@ -91,34 +96,49 @@ def frame_slots(begin_s: float, fps: float) -> NDArray[np.int64]:
 def begins(row: ShardRow) -> NDArray[np.float64]:
     """Where a window may begin in a row, in seconds from its begin, ascending (P,), P at least 1.
 
-    Begins are 1 / fps apart. With pictures the first is the least at which a frame's time is the middle of its slot,
-    which is what the slot shows: at 12.5 fps and 0.16 s between frames, begins on the slots' borders would show
-    every picture 0.04 s late. A row without room for a whole window has the first begin only.
+    Begins are 1 / fps apart. With pictures a frame's time is the middle of a slot, which is what the slot shows: at
+    12.5 fps begins on the slots' borders would show every picture 0.04 s late. There the first begin is half a slot
+    after the row's. A row without room for a window from there has the one begin half a slot before it: the first
+    picture and the first sample are seen, half a slot of silence comes before them, and where the row is as long as a
+    window nothing is padding; its last half slot is not heard.
     """
     first_s = _first_begin_s(row.fps) if len(row.jpeg_ends) else 0.0
-    return np.asarray(first_s + np.arange(_num_begins(row.duration_s, first_s, row.fps)) / row.fps, np.float64)
+    room = math.floor((row.duration_s - WINDOW_S - first_s) * row.fps + _ROUNDING)
+    if room < 0:
+        return np.array([-first_s])
+    return np.asarray(first_s + np.arange(room + 1) / row.fps, np.float64)
+
+
+def seen_begins(row: ShardRow) -> NDArray[np.float64]:
+    """Those of the row's begins whose window shows a whole tubelet of pictures; all where none does, or there is none.
+
+    A tubelet is frames 2k and 2k + 1, the least that the encoder takes.
+    """
+    possible_P = begins(row)
+    is_seen_K = np.diff(row.jpeg_ends, prepend=0) > 0
+    if is_seen_K.all():
+        return possible_P
+    slots_PT = frame_slots(float(possible_P[0]), row.fps) + np.arange(len(possible_P))[:, None]
+    is_shown_PT = is_seen_K[np.minimum(slots_PT, len(is_seen_K) - 1)] & (slots_PT < len(is_seen_K))
+    # (P, T) -> (P, T / 2, 2) -> (P,)
+    has_tubelet_P = is_shown_PT.reshape(len(possible_P), -1, TUBELET_FRAMES).all(axis=2).any(axis=1)
+    return possible_P[has_tubelet_P] if has_tubelet_P.any() else possible_P
 
 
 def random_begin_s(row: ShardRow, rng: np.random.Generator) -> float:
-    """One of the row's begins, all equally likely, in seconds; with pictures, of those that show at least one."""
-    possible_P = begins(row)
-    seen_K = np.diff(row.jpeg_ends, prepend=0) > 0
-    if not seen_K.all():
-        slots_PT = frame_slots(float(possible_P[0]), row.fps) + np.arange(len(possible_P))[:, None]
-        is_shown_PT = seen_K[np.minimum(slots_PT, len(seen_K) - 1)] & (slots_PT < len(seen_K))
-        shown_P = possible_P[is_shown_PT.any(axis=1)]
-        possible_P = shown_P if len(shown_P) else possible_P
+    """One of the row's begins that show a picture, all equally likely, in seconds."""
+    possible_P = seen_begins(row)
     return float(possible_P[rng.integers(len(possible_P))])
 
 
 def eval_windows(row: ShardRow, count: int) -> list[float]:
-    """Begins of at most `count` windows spread evenly over a row, in seconds; fewer where a row has fewer begins.
+    """Begins of at most `count` windows spread evenly over those that show a picture, in seconds; fewer of fewer.
 
-    One window lies in the middle; of several, the first and the last touch the row's ends.
+    One window lies in the middle of them; of several, the first and the last are the first and the last of them.
     """
     if count < 1:
         raise ValueError(f"count={count} must be at least 1")
-    possible_P = begins(row)
+    possible_P = seen_begins(row)
     last = len(possible_P) - 1
     at = [last / 2] if count == 1 else np.linspace(0, last, min(count, last + 1))
     return [float(possible_P[math.floor(position + 0.5)]) for position in at]
@@ -126,9 +146,6 @@ def eval_windows(row: ShardRow, count: int) -> list[float]:
 
 @lru_cache(maxsize=8)
 def _first_begin_s(fps: float) -> float:
+    """0 or half a slot, so that FRAME_STRIDE_S / 2 later a slot is in its middle."""
     slots = FRAME_STRIDE_S / 2 * fps - 0.5
     return round(math.ceil(slots - _ROUNDING) - slots, 9) / fps
-
-
-def _num_begins(duration_s: float, first_s: float, fps: float) -> int:
-    return max(math.floor((duration_s - WINDOW_S - first_s) * fps + _ROUNDING), 0) + 1

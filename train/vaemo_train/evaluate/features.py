@@ -5,21 +5,20 @@ Shapes: B windows, n clips, D width of the encoder, F width of a feature.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Sampler
 
 from vaemo_clips.errors import TrainingError
 from vaemo_train.data.augment import Augment
-from vaemo_train.data.dataset import EvenWindows, Rows, WindowKey
+from vaemo_train.data.dataset import EvenWindows, Rows
 from vaemo_train.data.loader import make_loader
+from vaemo_train.data.sampler import DistinctWindows
 from vaemo_train.evaluate.folds import texts
 from vaemo_train.models import VAEmoModel, VAEmoOutput
 from vaemo_train.models.patches import audio_token_padding, video_token_padding
@@ -124,31 +123,6 @@ def _clips(folder: ShardFolder, rows: NDArray[np.int64]) -> tuple[NDArray[np.int
     return clip_of_row, np.array(list(first.values()), np.int64)
 
 
-class DistinctWindows(Sampler[list[WindowKey]]):
-    """Batches of the keys of an EvenWindows, in order, without the windows that a short row gives again."""
-
-    def __init__(self, dataset: EvenWindows, batch_size: int) -> None:
-        """Raises ValueError for a batch size below 1."""
-        if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size} must be at least 1")
-        self.dataset, self.batch_size = dataset, batch_size
-
-    def __iter__(self) -> Iterator[list[WindowKey]]:
-        """Batches; the last may be smaller."""
-        keys = self._keys()
-        while batch := list(islice(keys, self.batch_size)):
-            yield batch
-
-    def _keys(self) -> Iterator[WindowKey]:
-        previous: tuple[int, float] | None = None
-        for item in range(len(self.dataset)):
-            window = self.dataset.window((0, item))
-            place = (window.row_number, window.begin_s)
-            if place != previous:
-                yield 0, item
-            previous = place
-
-
 class _Means:
     """Running means of features by clip."""
 
@@ -185,7 +159,7 @@ def _add(
     has = _has(wanted, model, inputs)
     if not has.any():
         return
-    names = [name for one in wanted for name in _INPUTS[one]]
+    names = [name for one in wanted for name in _INPUTS[one] if name in inputs]
     given = {name: inputs[name][has] for name in names}
     for one in wanted:
         given[_INPUTS[one][0]] = given[_INPUTS[one][0]].to(model.dtype)
@@ -199,9 +173,14 @@ def _add(
 
 
 def _has(wanted: Sequence[str], model: VAEmoModel, inputs: dict[str, Tensor]) -> Tensor:
-    """(B,) which windows have a token of each wanted modality."""
-    present = [~_TOKEN_PADDING[name](inputs[_INPUTS[name][1]], model.config).all(dim=1) for name in wanted]
-    return present[0] if len(present) == 1 else present[0] & present[1]
+    """(B,) which windows have a token of each wanted modality; inputs without a mask have no padding."""
+    pixels_or_mel = inputs[_INPUTS[wanted[0]][0]]
+    has_B = torch.ones(len(pixels_or_mel), dtype=torch.bool, device=pixels_or_mel.device)
+    for name in wanted:
+        mask = inputs.get(_INPUTS[name][1])
+        if mask is not None:
+            has_B &= ~_TOKEN_PADDING[name](mask, model.config).all(dim=1)
+    return has_B
 
 
 def _pooled(output: VAEmoOutput, wanted: Sequence[str], layers: Layers) -> Tensor:

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaemo_clips.errors import TrainingError
+from vaemo_train.data.window import WINDOW_S
 from vaemo_train.evaluate.folds import Column, texts
 from vaemo_train.evaluate.search import Rate, Search
 
-WINDOW_S = 2.56
 NUM_DRAWS = 10
 MAX_CLIPS = 4096
 _UNIT_TOLERANCE = 1e-3

@@ -62,13 +62,17 @@ def attention_mask(is_padding_BN: Tensor | None) -> Tensor | None:
     return is_seen_BN[:, None, None, :]
 
 
+class ResidualOut(nn.Linear):
+    """The last layer of what a block adds to its tokens; it begins smaller than other layers."""
+
+
 class Mlp(nn.Module):
     """Two linear layers with a GELU between them."""
 
     def __init__(self, width: int, ratio: int) -> None:
         super().__init__()
         self.up = nn.Linear(width, ratio * width)
-        self.down = nn.Linear(ratio * width, width)
+        self.down = ResidualOut(ratio * width, width)
 
     def forward(self, hidden_BND: Tensor) -> Tensor:
         """(B, N, D) -> (B, N, D)."""
@@ -84,7 +88,7 @@ class Block(nn.Module):
         self.num_heads = num_heads
         self.attention_norm = ModalityNorm(width, eps)
         self.qkv = nn.Linear(width, 3 * width)
-        self.attention_out = nn.Linear(width, width)
+        self.attention_out = ResidualOut(width, width)
         self.mlp_norm = ModalityNorm(width, eps)
         self.mlp = Mlp(width, mlp_ratio)
 

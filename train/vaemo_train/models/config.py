@@ -28,8 +28,10 @@ class VAEmoConfig(PreTrainedConfig):
 
     Pre-training: a share `video_mask_ratio` of the places (tubes) and `audio_mask_ratio` of the audio patches is
     hidden; a `target_share` of the hidden tokens is decoded. With `within_probability` the upper blocks of a step stay
-    within the modality. The floors are standard deviations below which a target is not stretched: of pixels in
-    [-1, 1], and of normalised log-mel. `log_mel_mean` and `log_mel_std` normalise the natural logarithm of energy.
+    within the modality. The floors are standard deviations below which a target is not stretched: of pixels and their
+    differences in [-1, 1], and of normalised log-mel. `log_mel_mean` and `log_mel_std` normalise the natural logarithm
+    of energy. The contrastive loss compares windows as wholes, or where `contrastive_steps` is above 1 their courses
+    over so many stretches, moment by moment.
     """
 
     model_type = "vaemo"
@@ -63,9 +65,10 @@ class VAEmoConfig(PreTrainedConfig):
     audio_mask_ratio: float = 0.8
     within_probability: float = 0.3
     pixel_std_floor: float = 0.04
-    motion_std_floor: float = 0.04
+    motion_std_floor: float = 0.08
     mel_std_floor: float = 0.3
     projection_size: int = 256
+    contrastive_steps: int = 1
     contrastive_temperature: float = 0.07
     loss_weights: dict[str, float] | None = None
 
@@ -87,6 +90,8 @@ class VAEmoConfig(PreTrainedConfig):
             ("image_size", "patch_size"),
             ("num_mel_bins", "patch_size"),
             ("num_audio_frames", "patch_size"),
+            ("projection_size", "contrastive_steps"),
+            ("num_tubelets", "contrastive_steps"),
         ):
             if getattr(self, whole) % getattr(self, part):
                 raise ValueError(f"{whole}={getattr(self, whole)} must be a multiple of {part}={getattr(self, part)}")

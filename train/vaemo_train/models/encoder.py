@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
-from vaemo_train.models.block import AUDIO, VIDEO, Block, Layout, ModalityNorm
+from vaemo_train.models.block import AUDIO, VIDEO, Block, Layout, ModalityNorm, ResidualOut
 from vaemo_train.models.config import VAEmoConfig
 from vaemo_train.models.patches import audio_token_padding, mel_patches, tubelets, video_token_padding
 from vaemo_train.models.positions import audio_positions, video_positions
@@ -28,7 +28,7 @@ class VAEmoOutput(ModelOutput):
     `last_hidden_state` (B, N, D): the first `num_video_tokens` are video's; `is_padding` (B, N) or None. The embeds
     (B, D) are means over the tokens of a modality that are no padding, 0 for a clip without them, None for a batch
     without them: of the last block, and of the last unimodal block (`lower_`). `pooler_output` (B, D) is the mean of
-    the modalities that a clip has.
+    the modalities that a clip has. `lower_hidden_state` (B, N, D) is what the last unimodal block says, not normed.
     """
 
     last_hidden_state: Tensor | None = None
@@ -39,6 +39,15 @@ class VAEmoOutput(ModelOutput):
     lower_video_embeds: Tensor | None = None
     lower_audio_embeds: Tensor | None = None
     pooler_output: Tensor | None = None
+    lower_hidden_state: Tensor | None = None
+
+    @property
+    def layout(self) -> Layout:
+        """Which of the tokens are whose."""
+        assert self.last_hidden_state is not None
+        assert self.num_video_tokens is not None
+        num_tokens = self.last_hidden_state.shape[1]
+        return Layout(self.num_video_tokens, num_tokens - self.num_video_tokens, self.is_padding)
 
 
 class FixedPositions(nn.Module):
@@ -75,9 +84,17 @@ class VAEmoPreTrainedModel(PreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        """Xavier for linear layers, as in MAE (He et al. 2022, appendix A.1); a small normal for tokens."""
+        """Xavier for linear layers, as in MAE (He et al. 2022, appendix A.1); a small normal for tokens.
+
+        What a block adds begins small, as in GPT-2 (Radford et al. 2019, section 2.3): an untrained encoder passes on
+        what its tokens see instead of mixing it at random.
+        """
         init = torch.nn.init
-        if isinstance(module, nn.Linear):
+        if isinstance(module, ResidualOut):
+            depth = self.config.num_unimodal_layers + self.config.num_cross_layers
+            init.normal_(module.weight, std=self.config.initializer_range / (2 * depth) ** 0.5)
+            init.zeros_(module.bias)
+        elif isinstance(module, nn.Linear):
             init.xavier_uniform_(module.weight)
             if module.bias is not None:
                 init.zeros_(module.bias)
@@ -117,7 +134,7 @@ class TokenEmbedding(nn.Module):
 class VAEmoModel(VAEmoPreTrainedModel):
     """The unified encoder: blocks within a modality below, across both above, one set of weights for both."""
 
-    _keys_to_ignore_on_load_unexpected = [r"^decoder\.", r"^contrastive\."]  # noqa: RUF012 (what pre-training adds)
+    _keys_to_ignore_on_load_unexpected = [r"^decoder\.", r"^contrastive\.", r"^target_means\."]  # noqa: RUF012 (what pre-training adds)
 
     def __init__(self, config: VAEmoConfig) -> None:
         """Build the encoder with random weights."""
@@ -168,7 +185,8 @@ class VAEmoModel(VAEmoPreTrainedModel):
         layout = Layout(sizes[VIDEO], sizes[AUDIO], _joined(padding))
         for block in self.lower:
             hidden_BND = block(hidden_BND, layout, within=True)
-        lower = _pooled(hidden_BND, layout)
+        lower_BND = hidden_BND
+        lower = _pooled(lower_BND, layout)
         for block in self.upper:
             hidden_BND = block(hidden_BND, layout, within=scope == "within")
         hidden_BND = self.norm(hidden_BND, layout)
@@ -182,6 +200,7 @@ class VAEmoModel(VAEmoPreTrainedModel):
             lower_video_embeds=lower[VIDEO],
             lower_audio_embeds=lower[AUDIO],
             pooler_output=_mean_of_modalities(upper, layout),
+            lower_hidden_state=lower_BND,
         )
 
     def _check(self, video: Tensor | None, mel: Tensor | None) -> None:
@@ -235,7 +254,7 @@ def _pooled(hidden_BND: Tensor, layout: Layout) -> list[Tensor | None]:
             means.append(hidden_BND[:, span].mean(dim=1))
         else:
             is_real_BN = ~layout.is_padding_BN[:, span]
-            total_BD = torch.einsum("bnd,bn->bd", hidden_BND[:, span], is_real_BN.to(hidden_BND.dtype))
+            total_BD = (hidden_BND[:, span] * is_real_BN[..., None]).sum(dim=1)  # an einsum would be in bfloat16
             means.append(total_BD / is_real_BN.sum(dim=1, keepdim=True).clamp(min=1))
     return means
 
@@ -256,5 +275,5 @@ def _mean_of_modalities(means: list[Tensor | None], layout: Layout) -> Tensor:
     has_BM = torch.stack(
         [has_tokens(layout.is_padding_BN, span, len(parts[0]), parts[0].device) for span in spans], dim=1
     ).to(parts[0].dtype)
-    total_BD = torch.einsum("mbd,bm->bd", torch.stack(parts), has_BM)
+    total_BD = (torch.stack(parts, dim=1) * has_BM[..., None]).sum(dim=1)
     return total_BD / has_BM.sum(dim=1, keepdim=True).clamp(min=1)

@@ -30,7 +30,8 @@ class Targets:
     """Of each clip the hidden tokens to predict, `index_BK`, and the weight of each in the mean of a loss, `weight_BK`.
 
     The weights of a batch sum to 1, and each clip's to its share of all hidden tokens, so that the weighted sum is an
-    unbiased estimate of the mean over every hidden token.
+    unbiased estimate of the mean over every hidden token of the batch. With several processes it is that of the
+    process's own batch: where one has more padding than another, its tokens count for more.
     """
 
     index_BK: Tensor

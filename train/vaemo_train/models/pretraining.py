@@ -5,21 +5,23 @@ B clips, N tokens, V visible tokens, K targets, D width, P width of the projecti
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 from transformers.utils.generic import ModelOutput
 
-from vaemo_train.contrastive import Contrast, info_nce
-from vaemo_train.models.block import AUDIO, VIDEO, Layout, ModalityNorm
+from vaemo_train.contrastive import info_nce
+from vaemo_train.models.block import AUDIO, VIDEO
 from vaemo_train.models.config import VAEmoConfig
+from vaemo_train.models.contrastive_head import Centring, ContrastiveHead
 from vaemo_train.models.decoder import VAEmoDecoder
-from vaemo_train.models.encoder import Scope, VAEmoModel, VAEmoOutput, VAEmoPreTrainedModel, has_tokens
+from vaemo_train.models.encoder import Scope, VAEmoModel, VAEmoOutput, VAEmoPreTrainedModel
 from vaemo_train.models.masking import Mask, Targets, random_mask, sample_targets, tube_mask
 from vaemo_train.models.patches import audio_token_padding, mel_patches, tubelets, video_token_padding
-from vaemo_train.stage1.loss import audio_targets, token_errors, total_loss, video_targets, weighted_mean
+from vaemo_train.models.target_means import TargetMeans
+from vaemo_train.reconstruction import audio_targets, token_errors, total_loss, video_targets, weighted_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +65,6 @@ class _View:
     targets: Targets
 
 
-class ContrastiveHead(nn.Module):
-    """Pooled video and audio tokens as unit vectors of one space."""
-
-    def __init__(self, config: VAEmoConfig) -> None:
-        super().__init__()
-        self.norm = ModalityNorm(config.hidden_size, config.layer_norm_eps)
-        self.video = nn.Linear(config.hidden_size, config.projection_size)
-        self.audio = nn.Linear(config.hidden_size, config.projection_size)
-
-    def forward(self, video_BD: Tensor | None, audio_BD: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-        """(B, D) -> (B, P), of unit length, for each modality that there is."""
-        video = audio = None
-        if video_BD is not None:
-            video = normalize(self.video(self.norm(video_BD[:, None], Layout(1, 0))[:, 0]).float(), dim=-1)
-        if audio_BD is not None:
-            audio = normalize(self.audio(self.norm(audio_BD[:, None], Layout(0, 1))[:, 0]).float(), dim=-1)
-        return video, audio
-
-
 class VAEmoForPreTraining(VAEmoPreTrainedModel):
     """Stage 1: reconstruct what is hidden of each modality, and tell which sound goes with which picture."""
 
@@ -90,6 +73,12 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
         super().__init__(config)
         self.vaemo = VAEmoModel(config)
         self.decoder = VAEmoDecoder(config)
+        self.target_means = nn.ModuleList(
+            [
+                TargetMeans(config.num_video_tokens, config.num_pixels + config.num_motion),
+                TargetMeans(config.num_audio_tokens, config.patch_size**2),
+            ]
+        )
         self.contrastive = ContrastiveHead(config)
         self.post_init()
 
@@ -98,6 +87,11 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
         super()._init_weights(module)
         if isinstance(module, VAEmoDecoder):
             torch.nn.init.normal_(module.mask_token, std=self.config.initializer_range)
+        elif isinstance(module, Centring):
+            torch.nn.init.zeros_(module.mean)
+        elif isinstance(module, TargetMeans):
+            torch.nn.init.zeros_(module.mean_NP)
+            torch.nn.init.zeros_(module.count_N)
 
     def forward(
         self,
@@ -112,7 +106,8 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
     ) -> VAEmoPreTrainingOutput:
         """Mask, encode, decode and contrast B clips; inputs as for `VAEmoModel`.
 
-        `batch_seed` decides masks, targets and scope, torch's own generator does without it. `clip_number` (B,) and
+        `batch_seed` decides masks, targets and scope (of this process's part of a batch), torch's own generator does
+        without it. `clip_number` (B,) and
         `window_begin_s` (B,) excuse overlapping windows of a clip from being negatives. With
         `return_reconstruction` every hidden token is decoded and returned, and the scope is "cross".
         """
@@ -125,11 +120,24 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
         scope: Scope = "within" if draw < self.config.within_probability and not return_reconstruction else "cross"
         encoded = self._encode(views, scope)
         predictions = self._decode(encoded, views, scope)
-        parts = self._reconstruction_losses(views, predictions)
-        video_BP, audio_BP = self.contrastive(encoded.lower_video_embeds, encoded.lower_audio_embeds)
+        targets = [_targets(modality, view, self.config) if view else None for modality, view in enumerate(views)]
+        parts = self._reconstruction_losses(views, predictions, targets)
+        if self.training:
+            self._update_means(views, targets)
+        (video_BP, audio_BP), is_pair_B = self._project(
+            encoded, [view.mask.visible_BV if view else None for view in views]
+        )
         metrics = {"scope_within": torch.tensor(float(scope == "within"))}
         if video_BP is not None and audio_BP is not None:
-            contrast = self._contrast(encoded, video_BP, audio_BP, clip_number, window_begin_s)
+            contrast = info_nce(
+                video_BP,
+                audio_BP,
+                self.config.contrastive_temperature,
+                is_pair_B=is_pair_B,
+                clip_B=clip_number,
+                begin_s_B=window_begin_s,
+                window_s=self.config.window_s,
+            )
             parts["contrastive"] = contrast.loss
             metrics["contrastive_top1"], metrics["contrastive_chance"] = contrast.top1, contrast.chance
             metrics["contrastive_pairs"] = contrast.pairs
@@ -140,22 +148,22 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
             metrics=metrics,
             video_projection=video_BP,
             audio_projection=audio_BP,
-            reconstruction=_reconstruction(views, predictions, self.config) if return_reconstruction else None,
+            reconstruction=_reconstruction(views, predictions, targets) if return_reconstruction else None,
         )
 
-    def project(
-        self,
-        pixel_values_videos: Tensor | None = None,
-        input_features: Tensor | None = None,
-        video_padding_mask: Tensor | None = None,
-        audio_padding_mask: Tensor | None = None,
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """Unit vectors (B, P) of unmasked video and audio in the space where they are contrasted."""
-        encoded = self.vaemo(
-            pixel_values_videos, input_features, video_padding_mask, audio_padding_mask, scope="within"
-        )
-        projected: tuple[Tensor | None, Tensor | None] = self.contrastive(
-            encoded.lower_video_embeds, encoded.lower_audio_embeds
+    def project(self, encoded: VAEmoOutput) -> tuple[Tensor | None, Tensor | None, Tensor]:
+        """Unit vectors (B, P) of unmasked video and audio in the space where they are contrasted.
+
+        `encoded` comes from `self.vaemo`. The third is which clips have a token of every modality given, (B,); the
+        others' vectors mean nothing.
+        """
+        (video_BP, audio_BP), is_there_B = self._project(encoded, (None, None))
+        return video_BP, audio_BP, is_there_B
+
+    def _project(self, encoded: VAEmoOutput, visible: Sequence[Tensor | None]) -> tuple[list[Tensor | None], Tensor]:
+        assert encoded.lower_hidden_state is not None
+        projected: tuple[list[Tensor | None], Tensor] = self.contrastive(
+            encoded.lower_hidden_state, encoded.layout, visible
         )
         return projected
 
@@ -207,52 +215,39 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
         return encoded
 
     def _decode(self, encoded: VAEmoOutput, views: list[_View | None], scope: Scope) -> list[Tensor | None]:
-        assert encoded.last_hidden_state is not None
-        assert encoded.num_video_tokens is not None
-        num_audio = encoded.last_hidden_state.shape[1] - encoded.num_video_tokens
-        seen = Layout(encoded.num_video_tokens, num_audio, encoded.is_padding)
         seen_index = [view.mask.visible_BV if view else None for view in views]
         asked_index = [view.targets.index_BK if view else None for view in views]
-        decoded = self.decoder(encoded.last_hidden_state, seen, seen_index, asked_index, within=scope == "within")
-        return list(decoded)
+        decoded = self.decoder(
+            encoded.last_hidden_state, encoded.layout, seen_index, asked_index, within=scope == "within"
+        )
+        return [
+            None if part is None or view is None else part.float() + means(view.targets.index_BK)
+            for part, view, means in zip(decoded, views, self.target_means, strict=True)
+        ]
 
-    def _reconstruction_losses(self, views: list[_View | None], predictions: list[Tensor | None]) -> dict[str, Tensor]:
+    def _reconstruction_losses(
+        self, views: list[_View | None], predictions: list[Tensor | None], targets: list[Tensor | None]
+    ) -> dict[str, Tensor]:
         """The unweighted parts, each a mean over hidden tokens and values."""
         parts: dict[str, Tensor] = {}
-        (video, audio), (video_prediction_BKP, audio_prediction_BKP) = views, predictions
-        if video is not None and video_prediction_BKP is not None:
-            sizes = [self.config.num_pixels, self.config.num_motion]
-            target_BKP = _targets(VIDEO, video, self.config).split(sizes, dim=-1)
-            prediction_BKP = video_prediction_BKP.split(sizes, dim=-1)
-            for place, name in enumerate(("video_pixels", "video_motion")):
-                error_BK = token_errors(prediction_BKP[place], target_BKP[place])
-                parts[name] = weighted_mean(error_BK, video.targets.weight_BK)
-        if audio is not None and audio_prediction_BKP is not None:
-            error_BK = token_errors(audio_prediction_BKP, _targets(AUDIO, audio, self.config))
-            parts["audio"] = weighted_mean(error_BK, audio.targets.weight_BK)
+        for modality, names, sizes in (
+            (VIDEO, ("video_pixels", "video_motion"), [self.config.num_pixels, self.config.num_motion]),
+            (AUDIO, ("audio",), [self.config.patch_size**2]),
+        ):
+            view, prediction_BKP, target_BKP = views[modality], predictions[modality], targets[modality]
+            if view is None or prediction_BKP is None or target_BKP is None:
+                continue
+            pieces = zip(names, prediction_BKP.split(sizes, dim=-1), target_BKP.split(sizes, dim=-1), strict=True)
+            for name, prediction, target in pieces:
+                parts[name] = weighted_mean(token_errors(prediction, target), view.targets.weight_BK)
         return parts
 
-    def _contrast(
-        self,
-        encoded: VAEmoOutput,
-        video_BP: Tensor,
-        audio_BP: Tensor,
-        clip_number: Tensor | None,
-        window_begin_s: Tensor | None,
-    ) -> Contrast:
-        """InfoNCE among the clips that have both modalities."""
-        split, B = encoded.num_video_tokens, len(video_BP)
-        has_video_B = has_tokens(encoded.is_padding, slice(0, split), B, video_BP.device)
-        has_audio_B = has_tokens(encoded.is_padding, slice(split, None), B, video_BP.device)
-        return info_nce(
-            video_BP,
-            audio_BP,
-            self.config.contrastive_temperature,
-            is_pair_B=has_video_B & has_audio_B,
-            clip_B=clip_number,
-            begin_s_B=window_begin_s,
-            window_s=self.config.window_s,
-        )
+    @torch.no_grad()
+    def _update_means(self, views: list[_View | None], targets: list[Tensor | None]) -> None:
+        for view, target_BKP, means in zip(views, targets, self.target_means, strict=True):
+            if view is not None and target_BKP is not None:
+                assert isinstance(means, TargetMeans)
+                means.update(view.targets.index_BK, target_BKP, view.targets.weight_BK > 0)
 
 
 @torch.no_grad()
@@ -264,17 +259,18 @@ def _targets(modality: int, view: _View, config: VAEmoConfig) -> Tensor:
 
 
 @torch.no_grad()
-def _reconstruction(views: list[_View | None], predictions: list[Tensor | None], config: VAEmoConfig) -> Reconstruction:
+def _reconstruction(
+    views: list[_View | None], predictions: list[Tensor | None], targets: list[Tensor | None]
+) -> Reconstruction:
     """Put targets and predictions where their tokens are."""
     found: dict[str, Tensor] = {}
-    for modality, name in ((VIDEO, "video"), (AUDIO, "audio")):
-        view, prediction_BKP = views[modality], predictions[modality]
-        if view is None or prediction_BKP is None:
+    for name, view, prediction_BKP, target_BKP in zip(("video", "audio"), views, predictions, targets, strict=True):
+        if view is None or prediction_BKP is None or target_BKP is None:
             continue
         index_BKP = view.targets.index_BK[..., None].expand_as(prediction_BKP)
         is_hidden_BK1 = view.mask.is_masked_BN.gather(1, view.targets.index_BK)[..., None]
         whole = torch.zeros(*view.mask.is_masked_BN.shape, prediction_BKP.shape[-1], device=prediction_BKP.device)
         found[f"{name}_mask"] = view.mask.is_masked_BN
-        found[f"{name}_target"] = whole.scatter(1, index_BKP, _targets(modality, view, config) * is_hidden_BK1)
+        found[f"{name}_target"] = whole.scatter(1, index_BKP, target_BKP.float() * is_hidden_BK1)
         found[f"{name}_prediction"] = whole.scatter(1, index_BKP, prediction_BKP.float() * is_hidden_BK1)
     return Reconstruction(**found)

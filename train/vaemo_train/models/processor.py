@@ -12,18 +12,21 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from transformers import BatchFeature, FeatureExtractionMixin
 
-from vaemo_train.data.features import HOP_SAMPLES, SAMPLE_RATE_HZ, log_mel
+from vaemo_train.data.features import HOP_SAMPLES, log_mel
 from vaemo_train.models.config import VAEmoConfig
 
 _SETTINGS = ("num_frames", "frame_stride_s", "image_size", "num_audio_frames", "num_mel_bins", "audio_hop_s",
              "sampling_rate", "log_mel_mean", "log_mel_std")  # fmt: skip
+FACE_SHARE = 1.2
+"""A stored face's side over what the model sees of it: 192 px and 160 px."""
 
 
 class VAEmoProcessor(FeatureExtractionMixin):
     """Turns clips of at most one window into the models' inputs: B clips, T pictures, S samples, F frames, M mel bins.
 
     A window is `num_frames` pictures of a face, `frame_stride_s` apart, and the sound of the same seconds: picture i
-    is of second (i + 0.5) * frame_stride_s.
+    is of second (i + 0.5) * frame_stride_s. Pictures are aligned crops as `prepare` stores them; as in training they
+    are brought to `face_size` and cut to the `image_size` in their middle.
     """
 
     model_input_names = ("pixel_values_videos", "input_features", "video_padding_mask", "audio_padding_mask")
@@ -31,6 +34,7 @@ class VAEmoProcessor(FeatureExtractionMixin):
     num_frames: int
     frame_stride_s: float
     image_size: int
+    face_size: int
     num_audio_frames: int
     num_mel_bins: int
     audio_hop_s: float
@@ -43,12 +47,14 @@ class VAEmoProcessor(FeatureExtractionMixin):
         defaults = VAEmoConfig()
         for name in _SETTINGS:
             settings.setdefault(name, getattr(defaults, name))
+        settings.setdefault("face_size", round(FACE_SHARE * settings["image_size"]))
         super().__init__(**settings)
 
     @classmethod
-    def of(cls, config: VAEmoConfig) -> VAEmoProcessor:
-        """Return the processor that goes with a model of this configuration."""
-        return cls(**{name: getattr(config, name) for name in _SETTINGS})
+    def of(cls, config: VAEmoConfig, face_size: int | None = None) -> VAEmoProcessor:
+        """Return the processor that goes with a model of this configuration, trained on faces of `face_size` px."""
+        known = {} if face_size is None else {"face_size": face_size}
+        return cls(**{name: getattr(config, name) for name in _SETTINGS}, **known)
 
     def __call__(
         self,
@@ -56,7 +62,7 @@ class VAEmoProcessor(FeatureExtractionMixin):
         audio: Sequence[NDArray[np.floating[Any]] | None] | None = None,
         sampling_rate: int | None = None,
     ) -> BatchFeature:
-        """Prepare pictures (T, H, W, 3) RGB, scaled to `image_size`, and mono sound (S,) in [-1, 1] of B clips.
+        """Prepare pictures (T, H, W, 3) RGB of aligned faces and mono sound (S,) in [-1, 1] of B clips.
 
         A clip without one of them has None there. Returns `pixel_values_videos` (B, num_frames, 3, H, W) in [-1, 1]
         and `input_features` (B, F, M), each with its padding mask, for what was given. Raises ValueError where
@@ -88,9 +94,11 @@ class VAEmoProcessor(FeatureExtractionMixin):
                 )
             # (T, H, W, C) -> (T, C, H, W)
             shown = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float()
-            if shown.shape[2:] != (self.image_size, self.image_size):
-                shown = interpolate(shown, (self.image_size, self.image_size), mode="bilinear", antialias=True)
-            pixels[place, : len(shown)] = shown.clamp(0, 255) / 127.5 - 1
+            if shown.shape[2:] != (self.face_size, self.face_size):
+                shown = interpolate(shown, (self.face_size, self.face_size), mode="bilinear", antialias=True)
+            begin = (self.face_size - self.image_size) // 2
+            middle = slice(begin, begin + self.image_size)
+            pixels[place, : len(shown)] = shown[..., middle, middle].clamp(0, 255) / 127.5 - 1
             is_padding_BT[place, : len(shown)] = False
         return pixels, is_padding_BT
 
@@ -108,6 +116,3 @@ class VAEmoProcessor(FeatureExtractionMixin):
         features_BFM = log_mel(sound_BS, self.log_mel_mean, self.log_mel_std)
         is_padding_BF = torch.arange(1, self.num_audio_frames + 1) * HOP_SAMPLES > num_samples_B[:, None]
         return features_BFM.masked_fill_(is_padding_BF[..., None], 0), is_padding_BF
-
-
-assert VAEmoConfig().sampling_rate == SAMPLE_RATE_HZ

@@ -10,15 +10,18 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vaemo_clips.errors import ShardError
 from vaemo_clips.manifest import Manifest, ParquetWriter
 from vaemo_clips.whole_file import write_text
 from vaemo_train.shards.layout import (
+    ANEW,
     MARKER,
     PLACE_SCHEMA,
     REJECT_FIELDS,
     REJECTS,
     ROWS,
     rejects_schema,
+    remedy_of,
     rows_schema,
     shard_name,
 )
@@ -32,19 +35,42 @@ def write_lists(
 ) -> Marker:  # fmt: skip
     """List the rows and rejects of finished shards, then write the marker, which is returned.
 
-    Only the small columns of the shards are read, through a memory map: about 20 microseconds a row.
+    Only the small columns of the shards are read, through a memory map: about 20 microseconds a row. Raises
+    ShardError where the rows of a shard are not those of the clips that its record accepts, or a reject is not in the
+    manifest.
     """
     ordered = [records[number] for number in sorted(records)]
+    accepted = rejected = 0
     with ParquetWriter(folder / ROWS, rows_schema(fields)) as rows:
         for record in ordered:
-            rows.write(_rows_of(folder, record.number, fields))
+            table = _rows_of(folder, record.number, fields)
+            accepted += _num_accepted(folder, record, table)
+            rows.write(table)
     with ParquetWriter(folder / REJECTS, rejects_schema(fields)) as rejects:
         for table in _rejects(manifest, fields, {k: v for record in ordered for k, v in record.rejects.items()}):
+            rejected += table.num_rows
             rejects.write(table)
     marker = _marker(ordered, settings)
-    assert marker.accepted + marker.rejected == marker.clips, marker
+    if (accepted, rejected) != (marker.accepted, marker.rejected):
+        raise ShardError(
+            f"{folder}: {accepted:,} clips have rows and {rejected:,} are listed as rejects, of {marker.clips:,} that "
+            f"went into its shards; every clip must be one of them: {ANEW}"
+        )
     write_text(folder / MARKER, marker.model_dump_json(indent=1) + "\n")
     return marker
+
+
+def _num_accepted(folder: Path, record: ShardRecord, rows: pa.Table) -> int:
+    """How many clips have rows in a shard. Raises ShardError where they are not those that its record accepts."""
+    written = set(rows.column("clip_id").to_pylist())
+    expected = record.clips.keys() - record.rejects.keys()
+    if written != expected:
+        shard = folder / shard_name(record.number)
+        raise ShardError(
+            f"{shard}: it holds rows of {len(written):,} clips, its record accepts {len(expected):,} "
+            f"(the first that differs: {min(written ^ expected)}); {remedy_of(shard)}"
+        )
+    return len(written)
 
 
 def _rows_of(folder: Path, number: int, fields: Sequence[pa.Field]) -> pa.Table:
@@ -61,7 +87,7 @@ def _rows_of(folder: Path, number: int, fields: Sequence[pa.Field]) -> pa.Table:
         for field, values in zip(PLACE_SCHEMA, places, strict=True):
             listed = listed.append_column(field, values)
         # The copy does not hang on the map.
-        return listed.take(pa.array(range(listed.num_rows))).replace_schema_metadata(None)
+        return listed.take(pa.array(range(listed.num_rows), pa.int64())).replace_schema_metadata(None)
 
 
 def _rejects(manifest: Manifest, fields: Sequence[pa.Field], rejects: Mapping[str, Reject]) -> Iterator[pa.Table]:

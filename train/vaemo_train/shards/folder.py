@@ -13,12 +13,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from vaemo_clips.errors import ShardError
-from vaemo_train.shards.layout import DONE, MARKER, PREPARE, ROWS, shard_name
-from vaemo_train.shards.record import Marker, read_record
+from vaemo_train.shards.layout import AGAIN, MARKER, PREPARE, ROWS, remedy_of, shard_name
+from vaemo_train.shards.record import Marker, one_line, read_record
 from vaemo_train.shards.row import MEDIA_SCHEMA, ROW_SCHEMA, ShardRow, ShardSettings
 
 _MOST_OPEN = 256  # maps, each of which holds a file descriptor; opening one again takes less than a millisecond
-_AGAIN = "run the same prepare command again"
 
 
 class ShardFolder:
@@ -75,7 +74,7 @@ class ShardFolder:
             batch = self._reader(shard).get_batch(int(self._batch[number]))
         except (pa.ArrowException, OSError, IndexError) as error:
             path = self.path / shard_name(shard)
-            raise ShardError(f"{path}: damaged, {_one_line(error)}; {_remake_of(path)}") from error
+            raise ShardError(f"{path}: damaged, {one_line(error)}; {remedy_of(path)}") from error
         return _row_of(batch, self.settings)
 
     def __reduce__(self) -> tuple[Any, tuple[Path]]:
@@ -126,7 +125,7 @@ def _check_finished(path: Path) -> None:
     if (path / MARKER).exists():
         return
     if (path / PREPARE).exists():
-        raise ShardError(f"{path}: its shards are not finished; {_AGAIN}")
+        raise ShardError(f"{path}: its shards are not finished; {AGAIN}")
     raise ShardError(f"{path}: not a folder of shards; make one with `vaemo-train prepare --out FOLDER`")
 
 
@@ -134,28 +133,20 @@ def _check_size(path: Path, num_bytes: int) -> None:
     try:
         size = path.stat().st_size
     except OSError as error:
-        raise ShardError(f"{path}: the shard is missing ({error.strerror}); {_remake_of(path)}") from error
+        raise ShardError(f"{path}: the shard is missing ({error.strerror}); {remedy_of(path)}") from error
     if size != num_bytes:
-        raise ShardError(f"{path}: {size:,} bytes, it should have {num_bytes:,}; {_remake_of(path)}")
+        raise ShardError(f"{path}: {size:,} bytes, it should have {num_bytes:,}; {remedy_of(path)}")
 
 
 def _read_rows(path: Path, marker: Marker) -> pa.Table:
     try:
         rows = pq.read_table(path, memory_map=True)
     except (pa.ArrowException, OSError) as error:
-        raise ShardError(f"{path}: cannot be read ({_one_line(error)}); {_AGAIN}") from error
+        raise ShardError(f"{path}: cannot be read ({one_line(error)}); {AGAIN}") from error
     if rows.num_rows != marker.counts.rows:
-        raise ShardError(f"{path}: {rows.num_rows:,} rows, {MARKER} says {marker.counts.rows:,}; {_AGAIN}")
+        raise ShardError(f"{path}: {rows.num_rows:,} rows, {MARKER} says {marker.counts.rows:,}; {AGAIN}")
     return rows
 
 
 def _numbers(rows: pa.Table, name: str) -> NDArray[np.int32]:
     return np.asarray(rows.column(name).to_numpy(), np.int32)
-
-
-def _remake_of(path: Path) -> str:
-    return f"delete {path.parent / DONE / path.stem}.json and {_AGAIN}"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

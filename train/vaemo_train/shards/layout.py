@@ -23,6 +23,8 @@ from vaemo_train.shards.row import FORMAT_VERSION, MEDIA_SCHEMA, ROW_SCHEMA, Sha
 
 METADATA_KEY = b"vaemo.shard"
 PREPARE, ROWS, REJECTS, MARKER, DONE = "prepare.json", "rows.parquet", "rejects.parquet", "shards.json", "done"
+ANEW = "give another --out, or delete the folder to make it anew"
+AGAIN = "run the same prepare command again"
 PLACE_SCHEMA = pa.schema(
     [
         pa.field("shard", pa.int32(), nullable=False),
@@ -44,7 +46,12 @@ def shard_name(number: int) -> str:
 
 def done_path(folder: Path, number: int) -> Path:
     """Where it is written down that a shard is finished."""
-    return folder / DONE / f"shard-{number:05d}.json"
+    return (folder / DONE / shard_name(number)).with_suffix(".json")
+
+
+def remedy_of(shard: Path) -> str:
+    """What mends a shard: without its record it is made again."""
+    return f"delete {(shard.parent / DONE / shard.name).with_suffix('.json')} and {AGAIN}"
 
 
 def clip_fields(manifest: Manifest) -> list[pa.Field]:

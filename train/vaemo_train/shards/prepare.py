@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
@@ -21,12 +20,12 @@ from vaemo_clips.clip import Clip
 from vaemo_clips.errors import MediaError, MissingExtraError, ShardError
 from vaemo_clips.manifest import Manifest
 from vaemo_clips.whole_file import locked_folder
-from vaemo_clips.workers import decoding_pool, in_worker
+from vaemo_clips.workers import decoding_pool, in_worker, num_cores
 from vaemo_train.shards.finish import write_lists
 from vaemo_train.shards.layout import MARKER, clip_fields
 from vaemo_train.shards.ledger import Ledger
 from vaemo_train.shards.prepared import PreparedClip, prepare_clip
-from vaemo_train.shards.record import Job, Marker
+from vaemo_train.shards.record import PASSING_REASONS, Job, Marker
 from vaemo_train.shards.row import ShardSettings
 from vaemo_train.shards.series import ShardSeries
 
@@ -46,7 +45,7 @@ Outcome = tuple[Clip, list[pa.Array], Prepared]
 @dataclass(frozen=True, slots=True)
 class PrepareOptions:
     """What to prepare, and how. `limit`: only the manifest's first clips; `timeout_s`: for a clip, and 4 s more for
-    each of its seconds; `workers` None: all cores.
+    each of its seconds; `workers` None: all cores; `retry_rejects`: also those of `PASSING_REASONS`.
     """
 
     clips: Path
@@ -56,11 +55,12 @@ class PrepareOptions:
     workers: int | None = None
     limit: int | None = None
     timeout_s: float = TIMEOUT_S
+    retry_rejects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PrepareSummary:
-    """What is in the folder now, and what this command did for it."""
+    """What is in the folder now, and what this command did for it; `new_clips` holds those that it tried again."""
 
     folder: Path
     marker: Marker
@@ -76,7 +76,8 @@ def prepare(
     """Fill the folder `options.out` with shards of the manifest's clips, in its order.
 
     Whatever the number of workers and however often it was interrupted, the files come out the same, byte by byte.
-    Clips that are in the folder are not looked at again; clips that the manifest has gained since go to new shards.
+    Clips that are in the folder are not looked at again, but for rejects that are to be tried again; these, and clips
+    that the manifest has gained since, go to new shards.
     Memory holds the finished clips that wait for a slower one, at most ten minutes of clips a worker, and 200 bytes
     for each clip of the folder. Raises ShardError for a folder that is of other settings, of clips that have changed
     or vanished, damaged, or on a full disk; ManifestError for a manifest that cannot be used; RunFolderError for a
@@ -89,10 +90,12 @@ def prepare(
         raise MissingExtraError("ai_edge_litert", "train")  # before a worker finds out
     job = Job(settings=options.settings, columns=[f"{column.name} {column.type}" for column in fields])
     with locked_folder(options.out):
-        ledger = Ledger.open(options.out, job)
-        ledger.check(manifest)
-        before = ledger.num_clips
         try:
+            ledger = Ledger.open(options.out, job)
+            ledger.check(manifest)
+            if options.retry_rejects:
+                _forget_rejects(options, manifest, ledger)
+            before = ledger.num_clips
             asyncio.run(_fill(options, manifest, fields, ledger, on_progress, prepare_one))
             marker = write_lists(options.out, ledger.records, manifest, fields, options.settings)
         except OSError as error:
@@ -100,6 +103,15 @@ def prepare(
                 f"{options.out} cannot be written ({error.strerror or error}); make room, run the same command again"
             ) from error
     return PrepareSummary(options.out, marker, marker.clips - before, time.monotonic() - began)
+
+
+def _forget_rejects(options: PrepareOptions, manifest: Manifest, ledger: Ledger) -> None:
+    """Let the rejects that may end otherwise be tried again, those among the clips that this command is for."""
+    rejected = ledger.rejected_for(PASSING_REASONS)
+    again = [clip.clip_id for clip in islice(manifest.clips(), options.limit) if clip.clip_id in rejected]
+    if again:
+        (options.out / MARKER).unlink(missing_ok=True)
+        ledger.forget_rejects(again)
 
 
 async def _fill(
@@ -116,7 +128,7 @@ async def _fill(
     if next(_todo(manifest, fields, ledger, options.limit), None) is None:
         return
     (options.out / MARKER).unlink(missing_ok=True)
-    workers = options.workers or len(os.sched_getaffinity(0))
+    workers = options.workers or num_cores()
     with (
         decoding_pool(workers, preload="vaemo_train.shards.prepared") as pool,
         ShardSeries(options.out, ledger, fields, options.settings, options.clips_per_shard) as series,

@@ -16,7 +16,7 @@ from vaemo_clips.faces.models import FaceModels
 from vaemo_clips.faces.target import NoFace, Sound
 from vaemo_clips.file_facts import sha256_of
 from vaemo_train.shards.picture import face_jpegs
-from vaemo_train.shards.row import MIN_ROW_S, ShardSettings
+from vaemo_train.shards.row import MAX_ROW_S, MIN_ROW_S, ShardSettings
 from vaemo_train.shards.sound import SILENT_PEAK, clip_sound, is_silent, loudness
 from vaemo_train.shards.span import Span, spans
 
@@ -164,7 +164,10 @@ def _why_no_picture(
     if any(row.jpegs is not None for row in parts):
         return None
     seen = sum(map(bool, jpegs))
-    detail = f"the face was seen in {seen} of {len(jpegs)} slots, at least {_min_seen(settings)} in a row are needed"
+    detail = (
+        f"the face was seen in {seen} of {len(jpegs)} slots; a part of the clip, of at most {MAX_ROW_S:g} s, "
+        f"needs it in {_min_seen(settings)} of its own"
+    )
     return Missing("too_few_frames", detail)
 
 

@@ -15,6 +15,9 @@ from vaemo_clips.clip import CLIP_SCHEMA, Clip
 from vaemo_clips.errors import ShardError
 from vaemo_train.shards.row import FORMAT_VERSION, ShardSettings
 
+PASSING_REASONS = frozenset({"not_found", "unreadable", "decoder_timeout", "decoder_crashed", "decoder_failed"})
+"""Of rejects that another try may end otherwise: a disk that was away, a machine that was busy or out of memory."""
+
 _Record = TypeVar("_Record", bound=BaseModel)
 _NAMES = [field.name for field in fields(Clip) if field.name in CLIP_SCHEMA.names]
 
@@ -121,9 +124,14 @@ class Marker(BaseModel):
         """Rejects of all reasons."""
         return sum(self.rejects.values())
 
+    @property
+    def passing_rejects(self) -> int:
+        """Those that may end otherwise when they are tried again."""
+        return sum(count for reason, count in self.rejects.items() if reason in PASSING_REASONS)
 
-def read_record(path: Path, kind: type[_Record], remedy: str) -> _Record:
-    """Read one of these records. Raises ShardError for another version or a damaged file, with the remedy."""
+
+def read_record(path: Path, kind: type[_Record], remedy: str, remedy_of_damage: str | None = None) -> _Record:
+    """Read one of these records. Raises ShardError for another version, or a damaged file, with its remedy."""
     try:
         text = path.read_text(encoding="utf-8")
         version = _Version.model_validate_json(text).format_version
@@ -134,15 +142,18 @@ def read_record(path: Path, kind: type[_Record], remedy: str) -> _Record:
             )
         return kind.model_validate_json(text)
     except (OSError, UnicodeDecodeError, ValidationError) as error:
-        raise ShardError(f"{path}: cannot be read as {kind.__name__} ({_first_line(error)}); {remedy}") from error
+        raise ShardError(
+            f"{path}: cannot be read as {kind.__name__} ({one_line(error)}); {remedy_of_damage or remedy}"
+        ) from error
 
 
 class _Version(BaseModel):
     format_version: int
 
 
-def _first_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """What an error says, in one line; of pydantic's faults the first."""
     if isinstance(error, ValidationError):
         fault = error.errors()[0]
-        return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
-    return str(error)
+        return ": ".join(filter(None, (".".join(map(str, fault["loc"])), fault["msg"])))
+    return " ".join(str(error).split())

@@ -5,6 +5,7 @@ Shapes: K picture slots, S samples of sound.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,11 +13,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 FORMAT_VERSION = 1
 MAX_ROW_S = 10.0
 MIN_ROW_S = 0.5
+SAMPLE_RATE_HZ = 16_000
+FULL_SCALE = 32767
+"""Of the stored sound: the integer that is 1.0."""
+FRAME_STRIDE_S = 0.16
+"""Between the pictures of a training window. Every stored rate has a whole number of slots in it."""
+MAX_FPS = 60.0
 
 ROW_SCHEMA = pa.schema(
     [
@@ -44,11 +51,26 @@ class ShardSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    fps: float = Field(default=12.5, gt=0, le=60)
+    fps: float = Field(default=12.5, gt=0, le=MAX_FPS)
     size_px: int = Field(default=192, ge=64, le=512)
     jpeg_quality: int = Field(default=90, ge=30, le=100)
-    sample_rate_hz: int = Field(default=16_000, ge=8_000, le=48_000)
+    sample_rate_hz: int = Field(default=SAMPLE_RATE_HZ, ge=8_000, le=48_000)
     modality: str = Field(default="any", pattern="^(any|both|audio|video)$")
+
+    @field_validator("fps")
+    @classmethod
+    def _check_fps(cls, fps: float) -> float:
+        """Training windows show a slot every 0.16 s: at other rates picture and sound would drift apart and back."""
+        slots = fps * FRAME_STRIDE_S
+        if abs(slots - round(slots)) > 1e-6 or slots < 0.5:
+            most = math.floor(MAX_FPS * FRAME_STRIDE_S)
+            near = sorted({min(max(one, 1), most) for one in (math.floor(slots), math.floor(slots) + 1)})
+            rates = ", ".join(f"{one / FRAME_STRIDE_S:g}" for one in near)
+            raise ValueError(
+                f"pictures must be a whole number of slots apart in the {FRAME_STRIDE_S} s steps of training; "
+                f"the nearest that fit: {rates}"
+            )
+        return fps
 
 
 @dataclass(frozen=True, slots=True)

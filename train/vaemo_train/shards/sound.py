@@ -12,8 +12,8 @@ from vaemo_clips.audio import iterate_audio
 from vaemo_clips.clip import Clip
 from vaemo_clips.faces.target import Sound
 from vaemo_clips.voice.measure import measure_voice
+from vaemo_train.shards.row import FULL_SCALE
 
-FULL_SCALE = 32767
 SILENT_PEAK = 1e-4
 """Sound that stays below is digital silence: 16 bits cannot hold three steps of it."""
 _BLOCK_S = 30.0

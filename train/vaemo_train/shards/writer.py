@@ -50,18 +50,24 @@ class ShardWriter:
         self.record.rejects[clip.clip_id] = Reject(reason=error.reason, detail=error.detail)
 
     def finish(self) -> ShardRecord:
-        """Close the file, bring it to the disk, and give it its name."""
-        self._close()
-        with self._draft.open("rb+") as file:
-            os.fsync(file.fileno())
-        self.record.counts.num_bytes = self._draft.stat().st_size
-        self._draft.replace(self._path)
+        """Close the file, bring it to the disk, and give it its name. Raises OSError, and leaves nothing behind."""
+        try:
+            self._close()
+            with self._draft.open("rb+") as file:
+                os.fsync(file.fileno())
+            self.record.counts.num_bytes = self._draft.stat().st_size
+            self._draft.replace(self._path)
+        except OSError:
+            self.discard()
+            raise
         return self.record
 
     def discard(self) -> None:
         """Remove what has been written."""
-        self._file.close()
-        self._draft.unlink(missing_ok=True)
+        try:
+            self._file.close()
+        finally:
+            self._draft.unlink(missing_ok=True)
 
     def _close(self) -> None:
         self._writer.close()

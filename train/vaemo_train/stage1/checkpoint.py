@@ -8,12 +8,12 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from vaemo_clips.errors import CheckpointError
+from vaemo_train.stage1.environment import num_processes, rank
 
 MARKER: Final = "checkpoint.json"
 FORMAT_VERSION: Final = 1
@@ -108,24 +108,25 @@ def _file_fault(path: Path, facts: dict[str, Any]) -> str | None:
     return None
 
 
-@contextmanager
-def one_line_errors(folder: Path, draft: Path) -> Iterator[None]:
-    """Turn what cannot be written into a CheckpointError; the draft is removed, older checkpoints stay.
+class JointCheckpointError(CheckpointError):
+    """A checkpoint that some process could not write; every process raises it with the same words."""
 
-    Raises CheckpointError that names the last good checkpoint.
+
+def fault_of(write: Callable[[], object], folder: Path, step: int) -> str | None:
+    """Write a part of the draft of this step's checkpoint; return why the disk did not take it, None where it did.
+
+    The words name the process, where there are several, and the last good checkpoint.
     """
     from safetensors import SafetensorError
 
     try:
-        yield
+        write()
     except (OSError, RuntimeError, SafetensorError) as error:
         if isinstance(error, RuntimeError) and not any(words in str(error) for words in _WRITER_FAULTS):
             raise
-        reason = _reason(error, folder)
-        shutil.rmtree(draft, ignore_errors=True)
-        raise CheckpointError(
-            f"{checkpoint_path(folder, _draft_step(draft))} cannot be saved: {reason}; {_remedy(folder)}"
-        ) from error
+        where = f" by process {rank()}" if num_processes() > 1 else ""
+        return f"{checkpoint_path(folder, step)} cannot be saved{where}: {_reason(error, folder)}; {_remedy(folder)}"
+    return None
 
 
 def finish(draft: Path, folder: Path, step: int, keep: int) -> Path:
@@ -156,15 +157,16 @@ def finish(draft: Path, folder: Path, step: int, keep: int) -> Path:
 def new_draft(folder: Path, step: int) -> Path:
     """Make an empty draft; those that a killed run left behind go."""
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(".step-*.draft"):
-        shutil.rmtree(left, ignore_errors=True)
+    drop_drafts(folder)
     draft = draft_path(folder, step)
     draft.mkdir()
     return draft
 
 
-def _draft_step(draft: Path) -> int:
-    return int(draft.name.removeprefix(".step-").removesuffix(".draft"))
+def drop_drafts(folder: Path) -> None:
+    """Remove all drafts of a run's checkpoints."""
+    for left in folder.glob(".step-*.draft"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _reason(error: BaseException, folder: Path) -> str:

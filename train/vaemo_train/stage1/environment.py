@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vaemo_clips.errors import RecipeError
+from vaemo_clips.workers import num_cores
 from vaemo_train.stage1.recipe import Stage1Recipe
 
 _PACKAGES = ("vaemo", "torch", "transformers", "accelerate", "numpy", "pyarrow", "simplejpeg", "safetensors")
@@ -38,7 +39,7 @@ def resolve_bf16(recipe: Stage1Recipe) -> bool:
         able = bool(torch.cuda.is_bf16_supported(including_emulation=False))
         where = torch.cuda.get_device_name()
     else:
-        able = wanted is True and _cpu_has_bf16()
+        able = _cpu_has_bf16()
         where = f"this CPU ({torch.backends.cpu.get_cpu_capability()})"
     if wanted is True and not able:
         raise RecipeError(f"precision.bf16: {where} has no bfloat16; give auto or false")
@@ -84,7 +85,7 @@ def machine() -> dict[str, Any]:
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": num_cores(),
         "memory_gb": round(memory_bytes / 1e9, 1),
         "gpus": gpus,
         "cuda": torch.version.cuda,

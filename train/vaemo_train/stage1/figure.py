@@ -66,10 +66,12 @@ def reconstruct(
             if found.video_mask is not None:
                 prediction = found.video_prediction[..., : config.num_pixels]
                 pictures = _pictures(inputs["pixel_values_videos"].float(), found.video_mask, prediction, config)
-                pictures[:, inputs["video_padding_mask"][0].cpu().numpy()] = 1.0
+                if "video_padding_mask" in inputs:
+                    pictures[:, inputs["video_padding_mask"][0].cpu().numpy()] = 1.0
             if found.audio_mask is not None:
                 mels = _mels(inputs["input_features"].float(), found.audio_mask, found.audio_prediction, config)
-                mels[:, inputs["audio_padding_mask"][0].cpu().numpy()] = -np.inf
+                if "audio_padding_mask" in inputs:
+                    mels[:, inputs["audio_padding_mask"][0].cpu().numpy()] = -np.inf
             panels.append(Panel(clip_id, pictures, mels))
     return panels
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from vaemo_train.data.augment import Augment
 from vaemo_train.data.batch import Batch
 from vaemo_train.data.dataset import EvenWindows
-from vaemo_train.data.sampler import SequentialBatches
+from vaemo_train.data.sampler import DistinctWindows
 from vaemo_train.evaluate.rank import Spread, spread
 from vaemo_train.evaluate.retrieval import Retrieval, retrieval
 from vaemo_train.models.config import VAEmoConfig
@@ -75,7 +75,7 @@ class Monitor:
     ) -> None:
         """`rows` are numbers of the folder's rows, one of each clip."""
         self._windows = EvenWindows(folder, rows)
-        self._batches = SequentialBatches(len(rows), min(batch_size, _MOST_AT_ONCE))
+        self._batches = DistinctWindows(self._windows, min(batch_size, _MOST_AT_ONCE))
         self._augment = Augment(None, config.image_size, config.log_mel_mean, config.log_mel_std)
         self._config, self._seed = config, seed
         table = folder.rows.take(rows)
@@ -135,11 +135,10 @@ class _Pairs:
 
 
 def _pairs(model: VAEmoForPreTraining, encoded: VAEmoOutput, batch: Batch, items: list[int]) -> list[_Pairs]:
-    """The pairs of a batch, none where it lacks a modality."""
-    if "frames" not in batch or "sound" not in batch:
+    """The pairs of a batch: of the clips with a token of both modalities."""
+    video_BP, audio_BP, has_both_B = model.project(encoded)
+    if video_BP is None or audio_BP is None:
         return []
-    has_both_B = ~batch["is_frame_padding"].all(dim=1) & (batch["num_samples"] > 0)
-    video_BP, audio_BP = model.contrastive(encoded.lower_video_embeds, encoded.lower_audio_embeds)
     return [
         _Pairs(
             [item for item, has_both in zip(items, has_both_B.tolist(), strict=True) if has_both],

@@ -20,13 +20,14 @@ def monitor_lines(step: int, found: Diagnostics) -> Iterator[str]:
     for name, part in found.reconstruction.items():
         yield f"  {_NAMES[name]:24}{part.error:8.3f}{part.mean_error:8.3f}{part.ratio:8.2f}"
     if found.retrieval is not None:
-        yield from _retrieval_lines(found.retrieval, min(GALLERY_SIZE, found.num_clips))
+        yield from _retrieval_lines(found.retrieval)
     if found.spread is not None:
         yield f"  embeddings {found.spread}"
 
 
-def _retrieval_lines(found: Retrieval, gallery_size: int) -> Iterator[str]:
-    yield f"  {f'video <-> audio, top-1 of {gallery_size}':32}{'%':>8}{'chance':>8}{'times':>8}"
+def _retrieval_lines(found: Retrieval) -> Iterator[str]:
+    gallery_size = min(GALLERY_SIZE, found.overall.num_clips)
+    yield f"  {f'video <-> audio, top-1 of {gallery_size}':32}{'%':>8}{'chance':>8}{'times':>8}{'clips':>8}"
     yield _rate_line("all clips", found.overall)
     groups: list[tuple[str, GroupRetrieval | None]] = [("label", found.label), ("speaker", found.speaker)]
     for name, group in groups:
@@ -35,4 +36,4 @@ def _retrieval_lines(found: Retrieval, gallery_size: int) -> Iterator[str]:
 
 
 def _rate_line(name: str, rate: Rate) -> str:
-    return f"  {name:32}{100 * rate.value:8.1f}{100 * rate.chance:8.1f}{rate.times_chance:8.1f}"
+    return f"  {name:32}{100 * rate.value:8.1f}{100 * rate.chance:8.1f}{rate.times_chance:8.1f}{rate.num_clips:8,}"

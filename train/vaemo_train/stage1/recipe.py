@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
 from vaemo_train.data.augment import AugmentSettings
 from vaemo_train.models.config import VAEmoConfig
@@ -16,21 +17,43 @@ REFERENCE_BATCH = 256
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Floor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
 
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class ModelOverrides(TypedDict, total=False):
+    """Fields of `VAEmoConfig` that no section of a recipe is about, and that the data leave open."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
+
+    hidden_size: Count
+    num_attention_heads: Count
+    num_unimodal_layers: Count
+    num_cross_layers: Annotated[int, Field(ge=0)]
+    mlp_ratio: Count
+    layer_norm_eps: Floor
+    initializer_range: Floor
+    image_size: Count
+    tubelet_frames: Annotated[int, Field(ge=2)]
+    patch_size: Count
+    log_mel_mean: Annotated[float, Field(allow_inf_nan=False)]
+    log_mel_std: Floor
+    decoder_num_heads: Count
+    projection_size: Count
+
+
 class ModelSettings(_Settings):
-    """A named size of `VAEmoConfig`, and what differs from it; `overrides` may name any further field of it."""
+    """A named size of `VAEmoConfig`, and what differs from it."""
 
     size: Literal["vaemo-tiny", "vaemo-small", "vaemo-base"] = "vaemo-base"
     decoder_hidden_size: int | None = Field(default=None, ge=8)
     decoder_num_layers: int | None = Field(default=None, ge=1)
     target_share: float | None = Field(default=None, gt=0, le=1)
     within_probability: Share | None = None
-    overrides: dict[str, Any] = {}
+    overrides: ModelOverrides = ModelOverrides()
 
 
 class MaskSettings(_Settings):
@@ -41,24 +64,33 @@ class MaskSettings(_Settings):
 
 
 class LossSettings(_Settings):
-    """Weights of the loss's parts, the temperature of the contrastive one, and floors of the targets' deviations."""
+    """Weights of the loss's parts, and floors of the targets' deviations.
+
+    The contrastive part has a `temperature`; it compares windows as wholes, or where `contrastive_steps` is above 1
+    their courses over so many stretches.
+    """
 
     video_pixels: Weight = 1.0
     video_motion: Weight = 1.0
     audio: Weight = 1.0
     contrastive: Weight = 0.0025
     temperature: float = Field(default=0.07, gt=0, le=10)
+    contrastive_steps: int = Field(default=1, ge=1)
     pixel_std_floor: Floor = 0.04
-    motion_std_floor: Floor = 0.04
-    mel_std_floor: Floor = 0.1
+    motion_std_floor: Floor = 0.08
+    mel_std_floor: Floor = 0.3
 
 
 class DataSettings(_Settings):
-    """Shards (or --data), random windows of a row in each epoch, and processes that decode for each trainer."""
+    """Shards (or --data), random windows of a row in each epoch, and processes that decode for each trainer.
+
+    Each of these `workers` keeps `prefetch` batches ready, in shared memory.
+    """
 
     folder: Path | None = None
     windows_per_row: int = Field(default=1, ge=1, le=100)
     workers: int = Field(default=2, ge=0, le=128)
+    prefetch: int = Field(default=2, ge=1, le=16)
 
 
 class OptimSettings(_Settings):
@@ -92,7 +124,7 @@ class LengthSettings(_Settings):
 
 
 class PrecisionSettings(_Settings):
-    """bfloat16 matrix products; `auto` takes them on a GPU that has them, and never on a CPU."""
+    """bfloat16 matrix products; `auto` takes them where the GPU, or without one the CPU, has them in hardware."""
 
     bf16: Literal["auto"] | bool = "auto"
 
@@ -148,6 +180,7 @@ class Stage1Recipe(_Settings):
             "video_mask_ratio": self.mask.video,
             "audio_mask_ratio": self.mask.audio,
             "contrastive_temperature": loss.temperature,
+            "contrastive_steps": loss.contrastive_steps,
             **loss.model_dump(include={"pixel_std_floor", "motion_std_floor", "mel_std_floor"}),
             "loss_weights": loss.model_dump(include={"video_pixels", "video_motion", "audio", "contrastive"}),
             **model.overrides,

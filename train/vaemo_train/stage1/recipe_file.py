@@ -3,19 +3,46 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from vaemo_clips.errors import RecipeError
 from vaemo_clips.settings_file import fault_report, pydantic_faults, read_mapping
+from vaemo_train.data.batch import NUM_COLOURS
+from vaemo_train.data.features import HOP_SAMPLES, NUM_BANDS
+from vaemo_train.data.window import NUM_FRAMES, NUM_SAMPLES
 from vaemo_train.models.config import SIZES, VAEmoConfig
 from vaemo_train.models.masking import num_hidden
-from vaemo_train.stage1.recipe import Stage1Recipe
+from vaemo_train.shards.row import FRAME_STRIDE_S, SAMPLE_RATE_HZ
+from vaemo_train.stage1.recipe import ModelOverrides, Stage1Recipe
+
+FIXED_BY_DATA: Final[dict[str, float]] = {
+    "num_frames": NUM_FRAMES,
+    "frame_stride_s": FRAME_STRIDE_S,
+    "num_channels": NUM_COLOURS,
+    "num_mel_bins": NUM_BANDS,
+    "num_audio_frames": NUM_SAMPLES // HOP_SAMPLES,
+    "audio_hop_s": HOP_SAMPLES / SAMPLE_RATE_HZ,
+    "sampling_rate": SAMPLE_RATE_HZ,
+}
+"""Fields of the model that say what windows are; `data` makes them so."""
+
+RECIPE_KEYS: Final = {
+    **{name: f"model.{name}" for name in ("decoder_hidden_size", "decoder_num_layers", "target_share")},
+    "within_probability": "model.within_probability",
+    "video_mask_ratio": "mask.video",
+    "audio_mask_ratio": "mask.audio",
+    "contrastive_temperature": "loss.temperature",
+    **{name: f"loss.{name}" for name in ("contrastive_steps", "pixel_std_floor", "motion_std_floor", "mel_std_floor")},
+    "loss_weights": "loss",
+}
+"""Fields of the model that sections of a recipe are about, and their keys there."""
 
 
 def load_recipe(path: Path, settings: Sequence[str] = (), num_processes: int = 1) -> Stage1Recipe:
@@ -86,6 +113,8 @@ def _with_hint(fault: str, place: _Place, kind: str) -> str:
     """Add the names that an unknown key may have meant."""
     if kind != "extra_forbidden":
         return fault
+    if place[:2] == ("model", "overrides"):
+        return f"{'.'.join(map(str, place))}: {_no_override(str(place[-1]))}"
     section: type[BaseModel] = Stage1Recipe
     for part in place[:-1]:
         below = section.model_fields[str(part)].annotation
@@ -93,6 +122,15 @@ def _with_hint(fault: str, place: _Place, kind: str) -> str:
             return fault
         section = below
     return fault + _did_you_mean(str(place[-1]), section.model_fields)
+
+
+def _no_override(name: str) -> str:
+    """Why a field of the model cannot be among the overrides."""
+    if name in FIXED_BY_DATA:
+        return f"is what the shards and the loader make it, {FIXED_BY_DATA[name]:g}; leave it out"
+    if name in RECIPE_KEYS:
+        return f"is set by {RECIPE_KEYS[name]}; write it there"
+    return f"no field of the model{_did_you_mean(name, ModelOverrides.__annotations__)}"
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -182,27 +220,27 @@ def _loss_faults(recipe: Stage1Recipe, num_processes: int) -> Iterator[_Contradi
 
 
 def _model_faults(recipe: Stage1Recipe) -> Iterator[_Contradiction]:
-    known = _config_fields()
-    taken = {"hidden_size", "num_attention_heads"} & set(recipe.model.overrides)
-    own = set(Stage1Recipe().config_fields()) | set(type(recipe.model).model_fields) - {"size", "overrides"}
-    for name in recipe.model.overrides:
-        if name in own:
-            yield _Contradiction(
-                ("model.overrides",), f"model.overrides.{name}: is set by a section of its own; write it there"
-            )
-        elif name not in known:
-            yield _Contradiction(
-                ("model.overrides",), f"model.overrides.{name}: no field of the model{_did_you_mean(name, known)}"
-            )
-    if set(recipe.model.overrides) - known or set(recipe.model.overrides) & own:
-        return
+    size = recipe.model.size
     try:
-        config = recipe.config()
-    except (TypeError, ValueError) as error:
-        size = f" (the size {recipe.model.size} has {SIZES[recipe.model.size]})" if taken else ""
-        yield _Contradiction(("model",), f"model: {' '.join(str(error).split())}{size}")
+        config = VAEmoConfig.of_size(size, **recipe.config_fields() | {"contrastive_steps": 1})
+    except ValueError as error:
+        taken = {"hidden_size", "num_attention_heads"} & recipe.model.overrides.keys()
+        named = f" (the size {size} has {SIZES[size]})" if taken else ""
+        yield _Contradiction(("model",), f"model: {' '.join(str(error).split())}{named}")
         return
     yield from _mask_faults(recipe, config)
+    yield from _stretch_faults(recipe, config)
+
+
+def _stretch_faults(recipe: Stage1Recipe, config: VAEmoConfig) -> Iterator[_Contradiction]:
+    most, wanted = math.gcd(config.num_tubelets, config.projection_size), recipe.loss.contrastive_steps
+    if most % wanted:
+        able = ", ".join(str(number) for number in range(1, most + 1) if most % number == 0)
+        yield _Contradiction(
+            ("loss.contrastive_steps", "model.overrides"),
+            f"loss.contrastive_steps: {wanted} equal stretches cannot be made of a window's {config.num_tubelets} "
+            f"moments and a projection of {config.projection_size} values; give one of {able}",
+        )
 
 
 def _mask_faults(recipe: Stage1Recipe, config: VAEmoConfig) -> Iterator[_Contradiction]:
@@ -220,8 +258,3 @@ def _mask_faults(recipe: Stage1Recipe, config: VAEmoConfig) -> Iterator[_Contrad
             yield _Contradiction(
                 keys, f"mask.{name}: {ratio:g} of {count} {noun} hides none; give at least {1 / count:.2g}"
             )
-
-
-def _config_fields() -> set[str]:
-    """Return the fields that VAEmoConfig itself declares."""
-    return {name for name in VAEmoConfig.__annotations__ if name not in {"model_type", "loss_weights"}}

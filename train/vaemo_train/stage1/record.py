@@ -18,7 +18,15 @@ from vaemo_train.stage1.recipe_file import load_recipe, recipe_text
 
 FORMAT_VERSION: Final = 1
 _FREE: Final = frozenset(
-    {"data.folder", "data.workers", "logging_steps", "save_steps", "keep_checkpoints", "monitor.every_steps"}
+    {
+        "data.folder",
+        "data.workers",
+        "data.prefetch",
+        "logging_steps",
+        "save_steps",
+        "keep_checkpoints",
+        "monitor.every_steps",
+    }
 )
 """Settings that do not touch what is learnt; so are all of `figure`. A resumed run may have others."""
 

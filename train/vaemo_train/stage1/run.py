@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,21 @@ import torch.distributed as dist
 from transformers import TrainingArguments
 from transformers.utils.logging import disable_progress_bar
 
-from vaemo_clips.errors import CheckpointError, UserError
+from vaemo_clips.errors import CheckpointError, RecipeError, RunFolderError, UserError
 from vaemo_clips.whole_file import replace_folder
 from vaemo_train.evaluate.folds import Holdout
 from vaemo_train.models import VAEmoForPreTraining, VAEmoProcessor
 from vaemo_train.stage1 import environment
 from vaemo_train.stage1.arguments import trainer_arguments
-from vaemo_train.stage1.checkpoint import last_checkpoint, step_of
+from vaemo_train.stage1.checkpoint import JointCheckpointError, last_checkpoint, step_of
+from vaemo_train.stage1.compiled import compile_blocks
 from vaemo_train.stage1.console import TrainingConsole
 from vaemo_train.stage1.interruption import Interruption
 from vaemo_train.stage1.monitor import Diagnostics, Monitor
 from vaemo_train.stage1.opening import opening_lines, run_record
 from vaemo_train.stage1.recipe import Stage1Recipe
 from vaemo_train.stage1.record import RunFolder, Session
-from vaemo_train.stage1.trainer import Stage1Trainer, compile_blocks
+from vaemo_train.stage1.trainer import Stage1Trainer
 from vaemo_train.stage1.training_data import TrainingData, open_data
 from vaemo_train.stage1.watching import Watching, Writer
 
@@ -54,8 +55,9 @@ def train(
     holdout: Holdout | None = None,
     resume: bool = False,
     console: TrainingConsole | None = None,
+    opening: str | None = None,
 ) -> RunSummary:
-    """Train as the recipe says on the shards in `data`; the run folder is `out`.
+    """Train as the recipe says on the shards in `data`; the run folder is `out`; `opening` is told before the rest.
 
     Every process of a torchrun calls this. Raises the UserErrors of shards, recipe, run folder, holdout, checkpoint
     and training; what was saved before stays.
@@ -68,7 +70,10 @@ def train(
     arguments = trainer_arguments(recipe, out, found, bf16, num_processes)
     disable_progress_bar()  # of transformers: one for each checkpoint
     folder, interruption = RunFolder(out), Interruption(num_processes)
-    with folder.locked() if is_first else nullcontext(), console, interruption.heeded():
+    with ExitStack() as stack:
+        _from_first(lambda: stack.enter_context(folder.locked()), num_processes)
+        stack.enter_context(console)
+        stack.enter_context(interruption.heeded())
         identity = {
             "data": found.folder.digest,
             "rows": found.rows.digest,
@@ -78,9 +83,11 @@ def train(
         }
         from_checkpoint = _from_first(lambda: _check_folder(folder, recipe, identity, resume), num_processes)
         model = _model(recipe)
-        if is_first and from_checkpoint is None:
-            folder.begin(recipe, run_record(recipe, data, found, model, identity, arguments))
-        console.announce(*opening_lines(recipe, found, model, arguments, num_processes, from_checkpoint))
+        if from_checkpoint is None:
+            record = run_record(recipe, data, found, model, identity, arguments)
+            _from_first(lambda: folder.begin(recipe, record), num_processes)
+        lines = opening_lines(recipe, found, model, arguments, num_processes, from_checkpoint)
+        console.announce(*filter(None, [opening]), *lines)
         return _Run(recipe, found, folder, model, arguments, interruption, console, from_checkpoint).execute(is_first)
 
 
@@ -173,12 +180,22 @@ def _check_folder(folder: RunFolder, recipe: Stage1Recipe, identity: dict[str, A
 
 
 def _from_first(ask: Callable[[], Path | None], num_processes: int) -> Path | None:
-    """Return what process 0 finds, on every process."""
+    """Return on every process what process 0 finds; raise on every process what it raises."""
     if num_processes == 1:
         return ask()
-    answer = [ask() if environment.rank() == 0 else None]
+    answer: list[Any] = [None, None]
+    if environment.rank() == 0:
+        try:
+            answer[0] = ask()
+        except (RunFolderError, RecipeError) as error:
+            answer[1] = error
+        except CheckpointError as error:
+            answer[1] = JointCheckpointError(str(error))
     dist.broadcast_object_list(answer, src=0)
-    return answer[0]
+    found, fault = answer
+    if fault is not None:
+        raise fault
+    return found  # type: ignore[no-any-return]
 
 
 def _model(recipe: Stage1Recipe) -> VAEmoForPreTraining:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import typer
 
-from vaemo_clips.errors import RecipeError, TrainingError, UserError
+from vaemo_clips.errors import MissingExtraError, RecipeError, RunFolderError, SplitError, UserError
+from vaemo_train.stage1.checkpoint import JointCheckpointError
+from vaemo_train.stage1.environment import num_processes, rank
+from vaemo_train.stage1.shipped import choose_recipe
 
 if TYPE_CHECKING:
     from vaemo_train.stage1.run import RunSummary
 
+_ON_ALL: Final = (RecipeError, SplitError, RunFolderError, MissingExtraError, JointCheckpointError)
+"""Errors that every process of a training finds alike; the first one tells them."""
+
 
 def run_stage1(
-    recipe: Path, data: Path | None, out: Path, changes: Sequence[str], holdout: str | None, resume: bool
+    recipe: str | None, data: Path | None, out: Path, changes: Sequence[str], holdout: str | None, resume: bool
 ) -> None:
-    """Train and print a summary; leaves with 130 where the run was interrupted. Raises the UserErrors of `train`."""
-    first = os.environ.get("RANK", "0") == "0"
+    """Train and print a summary; leaves with 130 where the run was interrupted.
+
+    `recipe` is as `choose_recipe` takes it. Raises the UserErrors of `train` on the first process; the others say
+    what is theirs alone, and leave with 2.
+    """
+    first = rank() == 0
     try:
         summary = _run(recipe, data, out, changes, holdout, resume)
     except KeyboardInterrupt:
@@ -27,9 +36,11 @@ def run_stage1(
             typer.echo("stopped at once; --resume goes on from the last checkpoint, if there is one", err=True)
         raise typer.Exit(130) from None
     except UserError as error:
-        if first or isinstance(error, TrainingError):
+        if first:
             raise
-        raise typer.Exit(2) from None  # the first process tells it
+        if not isinstance(error, _ON_ALL):
+            typer.echo(f"error on process {rank()}: {error}", err=True)
+        raise typer.Exit(2) from None
     if first:
         for line in summary_lines(summary):
             typer.echo(line)
@@ -38,18 +49,19 @@ def run_stage1(
 
 
 def _run(
-    recipe: Path, data: Path | None, out: Path, changes: Sequence[str], holdout: str | None, resume: bool
+    recipe: str | None, data: Path | None, out: Path, changes: Sequence[str], holdout: str | None, resume: bool
 ) -> RunSummary:
     from vaemo_train.evaluate.folds import Holdout
-    from vaemo_train.stage1.environment import num_processes
     from vaemo_train.stage1.recipe_file import load_recipe
     from vaemo_train.stage1.run import train
 
-    settings = load_recipe(recipe, changes, num_processes())
+    chosen = choose_recipe(recipe)
+    settings = load_recipe(chosen.path, changes, num_processes())
     shards = data or settings.data.folder
     if shards is None:
-        raise RecipeError(f"{recipe}: names no data.folder; give --data FOLDER, written by `vaemo-train prepare`")
-    return train(settings, shards, out, holdout=Holdout.parse(holdout) if holdout is not None else None, resume=resume)
+        raise RecipeError(f"{chosen.path}: names no data.folder; give --data FOLDER, written by `vaemo-train prepare`")
+    kept_out = Holdout.parse(holdout) if holdout is not None else None
+    return train(settings, shards, out, holdout=kept_out, resume=resume, opening=chosen.words)
 
 
 def summary_lines(summary: RunSummary) -> Iterator[str]:

@@ -5,18 +5,15 @@ B windows of one process in a batch, W processes.
 
 from __future__ import annotations
 
-import signal
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler
 
-from vaemo_clips.errors import UserError
-from vaemo_train.data.batch import Batch
+from vaemo_train.data.batch import Batch, has_frame_padding, has_sound_padding
 from vaemo_train.data.dataset import PICTURE_ONLY, SOUND_ONLY, WindowDataset, WindowKey
 from vaemo_train.data.loader import make_loader
 from vaemo_train.data.sampler import WindowBatchSampler
@@ -38,6 +35,7 @@ class BatchStream:
         seed: int,
         windows_per_row: int = 1,
         workers: int = 0,
+        prefetch: int = 2,
         rank: int = 0,
         num_processes: int = 1,
     ) -> None:
@@ -54,8 +52,7 @@ class BatchStream:
         self.num_dropped = self._keys.num_dropped
         self.start_batch = 0
         self._size_px = dataset.folder.settings.size_px
-        self._workers = workers
-        self._make_loader: Callable[[], DataLoader[Batch]] = lambda: make_loader(dataset, self._keys, workers)
+        self._make_loader: Callable[[], DataLoader[Batch]] = lambda: make_loader(dataset, self._keys, workers, prefetch)
         self._loader: DataLoader[Batch] | None = None
 
     def __iter__(self) -> Iterator[Batch]:
@@ -63,9 +60,6 @@ class BatchStream:
         self.close()
         self._keys.begin(self.start_batch)
         self._loader = self._make_loader()
-        self._loader.generator = torch.Generator()  # its base seed is not drawn from torch's own generator
-        if self._workers:
-            self._loader.worker_init_fn = _Worker(self._loader.worker_init_fn)
         return self._filled(iter(self._loader))
 
     def close(self) -> None:
@@ -73,18 +67,8 @@ class BatchStream:
         self._loader = None
 
     def _filled(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        while True:
-            try:
-                batch = next(batches)
-            except UserError as error:
-                raise _without_trace(error) from None
+        for batch in batches:
             yield with_modalities(batch, *self._keys.modalities.popleft(), self._size_px)
-
-
-def _without_trace(error: UserError) -> UserError:
-    """An error of a worker without the worker's traceback, which torch puts into its message."""
-    words = str(error)
-    return type(error)(words.strip().splitlines()[-1].partition(": ")[2]) if "Original Traceback" in words else error
 
 
 def with_modalities(batch: Batch, has_picture: bool, has_sound: bool, size_px: int) -> Batch:
@@ -100,6 +84,7 @@ def with_modalities(batch: Batch, has_picture: bool, has_sound: bool, size_px: i
     if has_sound and "sound" not in batch:
         batch["sound"] = torch.zeros(num_clips, NUM_SAMPLES, dtype=torch.int16)
         batch["num_samples"] = torch.zeros(num_clips, dtype=torch.int64)
+    batch["has_padding"] = torch.tensor([has_frame_padding(batch), has_sound_padding(batch)])
     return batch
 
 
@@ -143,15 +128,3 @@ class _EndlessKeys(Sampler[list[WindowKey]]):
                 self.modalities.append((bool((kinds != SOUND_ONLY).any()), bool((kinds != PICTURE_ONLY).any())))
                 yield keys[self._own]
             epoch, start_batch = epoch + 1, 0
-
-
-class _Worker:
-    """How a decoding process begins: a signal to the whole group is the trainer's to heed, which then ends it."""
-
-    def __init__(self, begin: Any) -> None:
-        self._begin = begin
-
-    def __call__(self, number: int) -> None:
-        if self._begin is not None:
-            self._begin(number)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -6,8 +6,8 @@ B clips of a batch.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +20,18 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from vaemo_clips.errors import CheckpointError, TrainingError
 from vaemo_train.data.augment import Augment
 from vaemo_train.data.batch import Batch
-from vaemo_train.models.block import Block
-from vaemo_train.models.decoder import DecoderBlock
 from vaemo_train.models.pretraining import VAEmoForPreTraining, VAEmoPreTrainingOutput
 from vaemo_train.stage1 import checkpoint
+from vaemo_train.stage1.checkpoint import JointCheckpointError
 from vaemo_train.stage1.interruption import Interruption
 from vaemo_train.stage1.log_window import LogWindow
+from vaemo_train.stage1.optimizer import adamw
 from vaemo_train.stage1.recipe import Stage1Recipe
+from vaemo_train.stage1.step_check import Seen, fault_of_step, is_broken
 from vaemo_train.stage1.stream import BatchStream
 
-_SHOWN_ROWS = 8
-_ON_CPU = frozenset({"batch_seed", "row_number", "is_real"})
+_ON_CPU = frozenset({"batch_seed", "row_number", "is_real", "has_padding"})
 """What the program branches on or tells people; on a GPU it would have to be waited for."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """The losses of one batch of the step under way, and its rows of the shards."""
-
-    names: list[str]
-    values: Tensor
-    rows: Tensor
 
 
 class Stage1Trainer(Trainer):
@@ -63,7 +54,7 @@ class Stage1Trainer(Trainer):
         self._stream, self._recipe, self._checkpoints = stream, recipe, checkpoints
         self._interruption = interruption
         self._augment = Augment(recipe.augment, config.image_size, config.log_mel_mean, config.log_mel_std)
-        self._seen: list[_Seen] = []
+        self._seen: list[Seen] = []
         self._asked_to_stop = False
         super().__init__(model=model, args=args, callbacks=[_Flow(self), *callbacks])
         vars(model.config).pop("use_cache", None)  # the Trainer sets it; this model generates nothing
@@ -115,7 +106,7 @@ class Stage1Trainer(Trainer):
         assert output.parts is not None
         values = {**output.parts, "loss": output.loss}
         stacked = torch.stack([value.detach().float() for value in values.values()])
-        self._seen.append(_Seen(list(values), stacked, inputs["row_number"]))
+        self._seen.append(Seen(list(values), stacked, inputs["row_number"]))
         named = {f"loss/{name}": part for name, part in output.parts.items()} | (output.metrics or {})
         there = _real_modalities(inputs)
         kept = {name: value for name, value in named.items() if _modalities_of(name) <= there}
@@ -142,45 +133,36 @@ class Stage1Trainer(Trainer):
     def _check_step(self, model: nn.Module, norm: Tensor) -> None:
         """The one wait of a step: are all losses and the gradient numbers, was any process asked to stop?"""
         seen, self._seen = self._seen, []
-        values = torch.cat([*(batch.values for batch in seen), norm.float().reshape(1)])
-        is_broken = (~values.isfinite().all()).float()
+        broken, asked = is_broken(seen, norm), self._interruption.requested
         if self.args.world_size > 1:
-            asked = torch.tensor(float(self._interruption.requested), device=values.device)
-            flags = torch.stack([is_broken, asked])
+            flags = torch.stack([broken, torch.tensor(float(asked), device=broken.device)])
             dist.all_reduce(flags, op=dist.ReduceOp.MAX)
-            broken, stop = flags.tolist()
+            must_fail, must_stop = flags.tolist()
         else:
-            broken, stop = is_broken.item(), self._interruption.requested
-        self._asked_to_stop = self._asked_to_stop or bool(stop)
-        if broken:
+            must_fail, must_stop = broken.item(), asked
+        self._asked_to_stop = self._asked_to_stop or bool(must_stop)
+        if must_fail:
             raise TrainingError(self._broken_step(model, seen, norm))
 
-    def _broken_step(self, model: nn.Module, seen: list[_Seen], norm: Tensor) -> str:
+    def _broken_step(self, model: nn.Module, seen: list[Seen], norm: Tensor) -> str:
         """Say what is no number, in which step, on which rows, and what is left."""
         where = f" on process {self.args.process_index}" if self.args.world_size > 1 else ""
-        for batch in seen:
-            faults = [
-                f"{name} is {value}"
-                for name, value in zip(batch.names, batch.values.tolist(), strict=True)
-                if not _is_number(value)
-            ]
-            if faults:
-                rows = ", ".join(map(str, batch.rows[:_SHOWN_ROWS].tolist()))
-                more = f" and {len(batch.rows) - _SHOWN_ROWS} more" if len(batch.rows) > _SHOWN_ROWS else ""
-                what = f"the loss is no number: {', '.join(faults)}, for the rows {rows}{more} of the shards"
-                break
-        else:
-            weights = [name for name, weight in self.accelerator.unwrap_model(model).named_parameters()
-                       if weight.grad is not None and not bool(weight.grad.isfinite().all())]  # fmt: skip
-            what = f"the gradient's norm is {float(norm)}, first in {weights[0]}" if weights else (
-                "a loss or the gradient of another process is no number"
-            )  # fmt: skip
+        what = fault_of_step(seen, self.accelerator.unwrap_model(model), norm)
         last = checkpoint.last_checkpoint(self._checkpoints)
         kept = f"the last checkpoint is {last}" if last else "no checkpoint was saved yet"
         return (
             f"step {self.state.global_step + 1}{where}: {what}; the step was not taken, {kept}: "
             "look at these rows, lower optim.base_lr, or give optim.grad_clip"
         )
+
+    def check_was_checked(self) -> None:
+        """Raise TrainingError where a step was taken whose losses nobody looked at: the hooks above are private."""
+        if self._seen:
+            raise TrainingError(
+                f"step {self.state.global_step}: transformers {metadata.version('transformers')} did not ask for the "
+                "gradient's norm, so this step was taken without a look at its losses; install another version of "
+                "transformers, as 5.16"
+            )
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log the means over the window by name, in place of the Trainer's own."""
@@ -192,16 +174,9 @@ class Stage1Trainer(Trainer):
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW that shrinks the matrices only."""
         if self.optimizer is None:
-            optim = self._recipe.optim
             trained = self.model if model is None else model
             assert trained is not None
-            matrices, others = decay_groups(trained)
-            self.optimizer = torch.optim.AdamW(
-                [{"params": matrices, "weight_decay": optim.weight_decay}, {"params": others, "weight_decay": 0.0}],
-                lr=self.args.learning_rate,
-                betas=optim.betas,
-                fused=True,
-            )
+            self.optimizer = adamw(trained, self._recipe.optim, self.args.learning_rate)
         return self.optimizer
 
     def floating_point_ops(self, inputs: Mapping[str, Any]) -> int:
@@ -209,30 +184,40 @@ class Stage1Trainer(Trainer):
         return 0
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        """Save a checkpoint whole or not at all. Raises CheckpointError that names the last good one."""
-        step = self.state.global_step
-        draft = checkpoint.draft_path(self._checkpoints, step)
-        with self.window.paused(), checkpoint.one_line_errors(self._checkpoints, draft):
+        """Save a checkpoint whole or not at all. Raises CheckpointError, on all processes, with the last good one."""
+        folder, step, is_first = self._checkpoints, self.state.global_step, self.is_world_process_zero()
+        draft = checkpoint.draft_path(folder, step)
+        with self.window.paused():
+            self._write_together(lambda: checkpoint.new_draft(folder, step) if is_first else None)
+            self._write_together(lambda: self._write_draft(draft))
+            self._write_together(
+                lambda: checkpoint.finish(draft, folder, step, self._recipe.keep_checkpoints) if is_first else None
+            )
+
+    def _write_together(self, write: Callable[[], object]) -> None:
+        """Write on every process, and wait for all. Raises CheckpointError on all where one could not."""
+        fault = checkpoint.fault_of(write, self._checkpoints, self.state.global_step)
+        faults = [fault]
+        if self.args.world_size > 1:
+            faults = [None] * self.args.world_size
+            dist.all_gather_object(faults, fault)
+        told = next((fault for fault in faults if fault is not None), None)
+        if told is not None:
             if self.is_world_process_zero():
-                checkpoint.new_draft(self._checkpoints, step)
-            self._meet()
-            if self.is_world_process_zero():
-                self.write_model(draft)
-                self._save_optimizer_and_scheduler(str(draft))
-                self.state.save_to_json(str(draft / "trainer_state.json"))
-            self._save_rng_state(str(draft))
-            (draft / self._window_file).write_text(json.dumps(self.window.state()), encoding="utf-8")
-            self._meet()
-            if self.is_world_process_zero():
-                checkpoint.finish(draft, self._checkpoints, step, self._recipe.keep_checkpoints)
+                checkpoint.drop_drafts(self._checkpoints)
+            raise JointCheckpointError(told)
+
+    def _write_draft(self, draft: Path) -> None:
+        if self.is_world_process_zero():
+            self.write_model(draft)
+            self._save_optimizer_and_scheduler(str(draft))
+            self.state.save_to_json(str(draft / "trainer_state.json"))
+        self._save_rng_state(str(draft))
+        (draft / self._window_file).write_text(json.dumps(self.window.state()), encoding="utf-8")
 
     def write_model(self, folder: Path) -> None:
         """Save configuration and weights, as `from_pretrained` reads them."""
         self.accelerator.unwrap_model(self.model, keep_torch_compile=False).save_pretrained(folder)
-
-    def _meet(self) -> None:
-        if self.args.world_size > 1:
-            dist.barrier()
 
     @property
     def _window_file(self) -> str:
@@ -266,32 +251,12 @@ class _Flow(TrainerCallback):
     def on_step_end(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
         """Count epochs by the stream's batches; log the last step; end after this one, with a checkpoint, if asked."""
         trainer = self._trainer
+        trainer.check_was_checked()
         state.epoch = state.global_step * args.gradient_accumulation_steps / trainer._stream.batches_per_epoch
         if state.global_step >= state.max_steps:
             control.should_log = True
         if trainer._asked_to_stop:
             control.should_save = control.should_training_stop = True
-
-
-def decay_groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Return the parameters that weight decay shrinks, the matrices of linear layers, and all others.
-
-    Norms, biases, and learned tokens and embeddings are no matrices in this sense.
-    """
-    matrices = {id(module.weight) for module in model.modules() if isinstance(module, nn.Linear)}
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return (
-        [parameter for parameter in trained if id(parameter) in matrices],
-        [parameter for parameter in trained if id(parameter) not in matrices],
-    )
-
-
-def compile_blocks(model: nn.Module) -> None:
-    """Compile each transformer block in place: one graph serves them all, and the model's names stay as they are."""
-    torch._dynamo.config.recompile_limit = 64  # two scopes, three kinds of batch, with and without padding
-    for module in model.modules():
-        if isinstance(module, Block | DecoderBlock):
-            module.compile(dynamic=False)
 
 
 def _real_modalities(inputs: Batch) -> set[str]:
@@ -305,7 +270,3 @@ def _modalities_of(name: str) -> set[str]:
     if "contrastive" in name:
         return {"video", "audio"}
     return {modality for modality in ("video", "audio") if modality in name}
-
-
-def _is_number(value: float) -> bool:
-    return value - value == 0

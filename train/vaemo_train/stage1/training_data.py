@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vaemo_clips.errors import TrainingError
+from vaemo_clips.errors import RecipeError, TrainingError
 from vaemo_train.data.dataset import BOTH, PICTURE_ONLY, SOUND_ONLY, WindowDataset
 from vaemo_train.evaluate.folds import Holdout
 from vaemo_train.shards.folder import ShardFolder
@@ -40,8 +40,9 @@ class TrainingData:
 
 
 def open_data(recipe: Stage1Recipe, data: Path, holdout: Holdout | None, num_processes: int) -> TrainingData:
-    """Open the shards and choose what is trained on. Raises ShardError, SplitError, TrainingError."""
+    """Open the shards and choose what is trained on. Raises ShardError, SplitError, RecipeError, TrainingError."""
     folder = ShardFolder.open(data)
+    _check_pictures(recipe, folder)
     monitored = bool(recipe.monitor.every_steps or recipe.figure.every_steps)
     rows = choose_rows(folder.rows, holdout, recipe.monitor.num_clips, recipe.monitor.seed, monitored)
     dataset = WindowDataset(folder, rows.train, seed=recipe.seed)
@@ -52,10 +53,21 @@ def open_data(recipe: Stage1Recipe, data: Path, holdout: Holdout | None, num_pro
         seed=recipe.seed,
         windows_per_row=recipe.data.windows_per_row,
         workers=recipe.data.workers,
+        prefetch=recipe.data.prefetch,
         rank=rank(),
         num_processes=num_processes,
     )
     return TrainingData(folder, rows, dataset, stream)
+
+
+def _check_pictures(recipe: Stage1Recipe, folder: ShardFolder) -> None:
+    """Raise RecipeError where the model asks for larger pictures than were stored."""
+    wanted, stored = recipe.config().image_size, folder.settings.size_px
+    if wanted > stored:
+        raise RecipeError(
+            f"model.overrides.image_size: pictures of {wanted} pixels cannot be cut from those in {folder.path}, "
+            f"which are {stored} wide; give at most that"
+        )
 
 
 def _check_parts(recipe: Stage1Recipe, dataset: WindowDataset) -> None:

@@ -6,11 +6,13 @@ B clips, K tokens, P values of a token.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from vaemo_train.models.config import VAEmoConfig
+if TYPE_CHECKING:
+    from vaemo_train.models.config import VAEmoConfig
 
 
 def normalised(values_BKP: Tensor, std_floor: float) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 
 from tests.support.golden_loss import GOLDEN, curve
 from tests.support.tiny_vaemo import tiny_config
-from vaemo_train.stage1.loss import normalised, token_errors, total_loss, video_targets, weighted_mean
+from vaemo_train.reconstruction import normalised, token_errors, total_loss, video_targets, weighted_mean
 
 
 def test_targets_are_normalised_token_by_token() -> None:
