@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from tests.support.synthetic_shards import write_shards
 from vaemo_train.models import pretraining
 from vaemo_train.models.masking import Mask
-from vaemo_train.models.target_means import TargetMeans
+from vaemo_train.models.position_means import PositionMeans
 from vaemo_train.shards.row import ShardSettings
 from vaemo_train.stage1.checkpoint import checkpoint_path
 from vaemo_train.stage1.console import TrainingConsole
@@ -76,7 +76,8 @@ def same_mask_for_every_clip() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("tube_mask", "random_mask"):
             patch.setattr(pretraining, name, partial(_one_mask, getattr(pretraining, name)))
-        patch.setattr(TargetMeans, "update", lambda *_: None)
+        patch.setattr(PositionMeans, "update", lambda *_: None)
+        patch.setattr(PositionMeans, "_take_variance", lambda *_: None)
         yield
 
 

@@ -33,6 +33,11 @@ class DecoderBlock(nn.Module):
         self.mlp_norm = ModalityNorm(width, eps)
         self.mlp = Mlp(width, config.mlp_ratio)
 
+    @torch.no_grad()
+    def begin_near(self) -> None:
+        """Let a hidden token begin by asking the visible ones near it, as `Block.begin_near` does."""
+        self.key_value.weight[: self.query.out_features] = self.query.weight
+
     def forward(self, asking_BKE: Tensor, asking: Layout, seen_BNE: Tensor, seen: Layout, *, within: bool) -> Tensor:
         """(B, K, E) -> (B, K, E); `within` lets a token ask its own modality only."""
         normed_BKE = self.attention_norm(asking_BKE, asking)

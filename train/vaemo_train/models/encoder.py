@@ -16,6 +16,7 @@ from transformers.utils.generic import ModelOutput
 from vaemo_train.models.block import AUDIO, VIDEO, Block, Layout, ModalityNorm, ResidualOut
 from vaemo_train.models.config import VAEmoConfig
 from vaemo_train.models.patches import audio_token_padding, mel_patches, tubelets, video_token_padding
+from vaemo_train.models.position_means import PositionMeans
 from vaemo_train.models.positions import audio_positions, video_positions
 
 Scope = Literal["cross", "within"]
@@ -103,6 +104,8 @@ class VAEmoPreTrainedModel(PreTrainedModel):
             init.zeros_(module.bias)
         elif isinstance(module, FixedPositions):
             module.fill()
+        elif isinstance(module, PositionMeans):
+            module.reset()
         elif isinstance(module, TokenEmbedding):
             init.normal_(module.modality, std=self.config.initializer_range)
 
@@ -117,16 +120,24 @@ class TokenEmbedding(nn.Module):
         self.audio = nn.Linear(config.patch_size**2, config.hidden_size)
         self.modality = nn.Parameter(torch.zeros(2, config.hidden_size))
         self.positions = FixedPositions(config, config.hidden_size)
+        self.video_means = PositionMeans(config.num_video_tokens, config.num_pixels)
+        self.audio_means = PositionMeans(config.num_audio_tokens, config.patch_size**2)
 
-    def embed_video(self, video_BTCHW: Tensor, visible_BV: Tensor | None) -> Tensor:
+    def embed_video(self, video_BTCHW: Tensor, visible_BV: Tensor | None, is_padding_BV: Tensor | None) -> Tensor:
         """Embed all tubelets or the visible ones, (B, V, D); the others are not even copied."""
-        values = self.video(tubelets(video_BTCHW, self.config, visible_BV))
+        seen_BVP = self.video_means.standardised(
+            tubelets(video_BTCHW, self.config, visible_BV), visible_BV, is_padding_BV
+        )
+        values = self.video(seen_BVP)
         embedded: Tensor = values + _at(self.positions.video_ND, visible_BV) + self.modality[VIDEO]
         return embedded
 
-    def embed_audio(self, mel_BFM: Tensor, visible_BV: Tensor | None) -> Tensor:
+    def embed_audio(self, mel_BFM: Tensor, visible_BV: Tensor | None, is_padding_BV: Tensor | None) -> Tensor:
         """Embed all audio patches or the visible ones, (B, V, D)."""
-        values = self.audio(mel_patches(mel_BFM, self.config, visible_BV))
+        seen_BVP = self.audio_means.standardised(
+            mel_patches(mel_BFM, self.config, visible_BV), visible_BV, is_padding_BV
+        )
+        values = self.audio(seen_BVP)
         embedded: Tensor = values + _at(self.positions.audio_ND, visible_BV) + self.modality[AUDIO]
         return embedded
 
@@ -147,6 +158,8 @@ class VAEmoModel(VAEmoPreTrainedModel):
         self.upper = nn.ModuleList([Block(width, heads, config.mlp_ratio, eps) for _ in range(config.num_cross_layers)])
         self.norm = ModalityNorm(width, eps)
         self.post_init()
+        for block in (*self.lower, *self.upper):  # transformers passes over modules without parameters of their own
+            block.begin_near()
 
     def forward(
         self,
@@ -172,14 +185,14 @@ class VAEmoModel(VAEmoPreTrainedModel):
         self._check(pixel_values_videos, input_features)
         tokens, padding, sizes = [], [], [0, 0]
         if pixel_values_videos is not None:
-            tokens.append(self.embedding.embed_video(pixel_values_videos, video_visible))
-            sizes[VIDEO] = tokens[-1].shape[1]
             is_padding_BN = _padding(video_padding_mask, video_token_padding, self.config, video_visible, video_unused)
+            tokens.append(self.embedding.embed_video(pixel_values_videos, video_visible, is_padding_BN))
+            sizes[VIDEO] = tokens[-1].shape[1]
             padding.append((is_padding_BN, tokens[-1]))
         if input_features is not None:
-            tokens.append(self.embedding.embed_audio(input_features, audio_visible))
-            sizes[AUDIO] = tokens[-1].shape[1]
             is_padding_BN = _padding(audio_padding_mask, audio_token_padding, self.config, audio_visible, audio_unused)
+            tokens.append(self.embedding.embed_audio(input_features, audio_visible, is_padding_BN))
+            sizes[AUDIO] = tokens[-1].shape[1]
             padding.append((is_padding_BN, tokens[-1]))
         hidden_BND = tokens[0] if len(tokens) == 1 else torch.cat(tokens, dim=1)
         layout = Layout(sizes[VIDEO], sizes[AUDIO], _joined(padding))

@@ -20,7 +20,7 @@ from vaemo_train.models.decoder import VAEmoDecoder
 from vaemo_train.models.encoder import Scope, VAEmoModel, VAEmoOutput, VAEmoPreTrainedModel
 from vaemo_train.models.masking import Mask, Targets, random_mask, sample_targets, tube_mask
 from vaemo_train.models.patches import audio_token_padding, mel_patches, tubelets, video_token_padding
-from vaemo_train.models.target_means import TargetMeans
+from vaemo_train.models.position_means import PositionMeans
 from vaemo_train.reconstruction import audio_targets, token_errors, total_loss, video_targets, weighted_mean
 
 
@@ -75,12 +75,14 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
         self.decoder = VAEmoDecoder(config)
         self.target_means = nn.ModuleList(
             [
-                TargetMeans(config.num_video_tokens, config.num_pixels + config.num_motion),
-                TargetMeans(config.num_audio_tokens, config.patch_size**2),
+                PositionMeans(config.num_video_tokens, config.num_pixels + config.num_motion),
+                PositionMeans(config.num_audio_tokens, config.patch_size**2),
             ]
         )
         self.contrastive = ContrastiveHead(config)
         self.post_init()
+        for block in (*self.vaemo.lower, *self.vaemo.upper, *self.decoder.blocks):
+            block.begin_near()
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -89,9 +91,6 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
             torch.nn.init.normal_(module.mask_token, std=self.config.initializer_range)
         elif isinstance(module, Centring):
             torch.nn.init.zeros_(module.mean)
-        elif isinstance(module, TargetMeans):
-            torch.nn.init.zeros_(module.mean_NP)
-            torch.nn.init.zeros_(module.count_N)
 
     def forward(
         self,
@@ -246,7 +245,7 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
     def _update_means(self, views: list[_View | None], targets: list[Tensor | None]) -> None:
         for view, target_BKP, means in zip(views, targets, self.target_means, strict=True):
             if view is not None and target_BKP is not None:
-                assert isinstance(means, TargetMeans)
+                assert isinstance(means, PositionMeans)
                 means.update(view.targets.index_BK, target_BKP, view.targets.weight_BK > 0)
 
 
