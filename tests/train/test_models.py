@@ -168,7 +168,7 @@ def test_the_sampled_decoder_has_the_gradient_of_the_full_one_in_expectation() -
         encoded = model._encode(views, "cross")
         targets: list[Tensor | None] = [_targets(modality, view, model.config) for modality, view in enumerate(views)]
         parts = model._reconstruction_losses(views, model._decode(encoded, views, "cross"), targets)
-        sum(parts.values()).backward()  # type: ignore[union-attr]
+        sum(parts.values()).backward()
         return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
     full = gradient(0, 1.0)
