@@ -20,7 +20,7 @@ from vaemo_train.models.encoder import FixedPositions
 
 
 class DecoderBlock(nn.Module):
-    """Pre-norm cross-attention from hidden tokens to visible ones, and an MLP."""
+    """Pre-norm cross-attention from hidden tokens to visible ones, scaled by where they are, and an MLP."""
 
     def __init__(self, config: VAEmoConfig) -> None:
         super().__init__()
@@ -38,10 +38,19 @@ class DecoderBlock(nn.Module):
         """Let a hidden token begin by asking the visible ones near it, as `Block.begin_near` does."""
         self.key_value.weight[: self.query.out_features] = self.query.weight
 
-    def forward(self, asking_BKE: Tensor, asking: Layout, seen_BNE: Tensor, seen: Layout, *, within: bool) -> Tensor:
+    def forward(
+        self,
+        asking_BKE: Tensor,
+        asking: Layout,
+        position_BKE: Tensor,
+        seen_BNE: Tensor,
+        seen: Layout,
+        *,
+        within: bool,
+    ) -> Tensor:
         """(B, K, E) -> (B, K, E); `within` lets a token ask its own modality only."""
-        normed_BKE = self.attention_norm(asking_BKE, asking)
-        asking_BKE = asking_BKE + self._attention(normed_BKE, asking, seen_BNE, seen, within)
+        answer_BKE = self._attention(self.attention_norm(asking_BKE, asking), asking, seen_BNE, seen, within)
+        asking_BKE = asking_BKE + self.attention_out(answer_BKE * (1 + position_BKE))
         mixed: Tensor = asking_BKE + self.mlp(self.mlp_norm(asking_BKE, asking))
         return mixed
 
@@ -59,8 +68,7 @@ class DecoderBlock(nn.Module):
             parts.append(part.transpose(1, 2))
         # (B, K, H, E/H) -> (B, K, E)
         whole = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-        out: Tensor = self.attention_out(whole.reshape(B, K, E))
-        return out
+        return whole.reshape(B, K, E)
 
 
 class VAEmoDecoder(nn.Module):
@@ -97,11 +105,12 @@ class VAEmoDecoder(nn.Module):
             for modality, index_BK in enumerate(asked_index)
             if index_BK is not None
         ]
-        asking_BKE = torch.cat(tokens, dim=1) + self._positions(asked_index)
+        position_BKE = self._positions(asked_index)
+        asking_BKE = torch.cat(tokens, dim=1) + position_BKE
         sizes = [0 if index_BK is None else index_BK.shape[1] for index_BK in asked_index]
         asking = Layout(sizes[VIDEO], sizes[AUDIO])
         for block in self.blocks:
-            asking_BKE = block(asking_BKE, asking, seen_BNE, seen, within=within)
+            asking_BKE = block(asking_BKE, asking, position_BKE, seen_BNE, seen, within=within)
         asking_BKE = self.norm(asking_BKE, asking)
         video_BKE, audio_BKE = asking_BKE.split(sizes, dim=1)
         return (

@@ -111,7 +111,11 @@ class VAEmoPreTrainedModel(PreTrainedModel):
 
 
 class TokenEmbedding(nn.Module):
-    """Tubelets and audio patches as vectors, with their positions and their modality."""
+    """Tubelets and audio patches as vectors, with their positions and their modality.
+
+    A position is added to what a patch shows, as usual, and also scales it: what a patch says about the whole face
+    depends on where it is, and this product would otherwise have to be learned by the blocks.
+    """
 
     def __init__(self, config: VAEmoConfig) -> None:
         super().__init__()
@@ -128,18 +132,14 @@ class TokenEmbedding(nn.Module):
         seen_BVP = self.video_means.standardised(
             tubelets(video_BTCHW, self.config, visible_BV), visible_BV, is_padding_BV
         )
-        values = self.video(seen_BVP)
-        embedded: Tensor = values + _at(self.positions.video_ND, visible_BV) + self.modality[VIDEO]
-        return embedded
+        return _placed(self.video(seen_BVP), _at(self.positions.video_ND, visible_BV)) + self.modality[VIDEO]
 
     def embed_audio(self, mel_BFM: Tensor, visible_BV: Tensor | None, is_padding_BV: Tensor | None) -> Tensor:
         """Embed all audio patches or the visible ones, (B, V, D)."""
         seen_BVP = self.audio_means.standardised(
             mel_patches(mel_BFM, self.config, visible_BV), visible_BV, is_padding_BV
         )
-        values = self.audio(seen_BVP)
-        embedded: Tensor = values + _at(self.positions.audio_ND, visible_BV) + self.modality[AUDIO]
-        return embedded
+        return _placed(self.audio(seen_BVP), _at(self.positions.audio_ND, visible_BV)) + self.modality[AUDIO]
 
 
 class VAEmoModel(VAEmoPreTrainedModel):
@@ -226,6 +226,11 @@ class VAEmoModel(VAEmoPreTrainedModel):
         sound = (config.num_audio_frames, config.num_mel_bins)
         if mel is not None and tuple(mel.shape[1:]) != sound:
             raise ValueError(f"input_features is {tuple(mel.shape)}; it must be (clips, {sound})")
+
+
+def _placed(shown_BVD: Tensor, position: Tensor) -> Tensor:
+    """What tokens show, scaled and shifted by where they are, (B, V, D)."""
+    return shown_BVD * (1 + position) + position
 
 
 def _at(positions_ND: Tensor, index_BK: Tensor | None) -> Tensor:
