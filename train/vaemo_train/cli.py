@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -105,19 +104,9 @@ def stage1(
 
 def main() -> None:
     """Run the command line; a user's mistake or a missing extra is one line on stderr and exit code 2."""
-    from vaemo_clips.errors import MissingExtraError, UserError
+    from vaemo_clips.command_line import run_program
 
-    try:
-        app()
-    except UserError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
-    except ModuleNotFoundError as error:
-        module = (error.name or "").partition(".")[0]
-        if module not in TRAIN_MODULES:
-            raise
-        typer.echo(f"error: {MissingExtraError(module, 'train')}", err=True)
-        sys.exit(2)
+    run_program(app, "train", TRAIN_MODULES)
 
 
 if __name__ == "__main__":

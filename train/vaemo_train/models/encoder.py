@@ -5,6 +5,7 @@ B clips, T pictures, F audio frames, N tokens, V visible tokens, D width. Tokens
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -238,15 +239,18 @@ def _at(positions_ND: Tensor, index_BK: Tensor | None) -> Tensor:
 
 
 def _padding(
-    mask: Tensor | None, to_tokens: object, config: VAEmoConfig, visible_BV: Tensor | None, unused_BV: Tensor | None
+    mask: Tensor | None,
+    to_tokens: Callable[[Tensor, VAEmoConfig], Tensor],
+    config: VAEmoConfig,
+    visible_BV: Tensor | None,
+    unused_BV: Tensor | None,
 ) -> Tensor | None:
     """Which of the encoded tokens of one modality count as padding, (B, V), or None for none."""
     if unused_BV is not None:
         return unused_BV
     if mask is None:
         return None
-    assert callable(to_tokens)
-    is_padding_BN: Tensor = to_tokens(mask, config)
+    is_padding_BN = to_tokens(mask, config)
     return is_padding_BN if visible_BV is None else is_padding_BN.gather(1, visible_BV)
 
 
