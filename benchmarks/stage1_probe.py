@@ -4,7 +4,8 @@
 
 Trains on the clips outside the holdout and tests on those in it; give a model that was trained with the same --holdout,
 or its features have seen the test clips, if without labels. Every modality that the clips have is probed alone and
-together; `--untrained` adds an encoder of that size with random weights.
+together; `--untrained` adds an encoder of that size with random weights, and one with random weights that standardises
+its tokens as the first model does: what the statistics of the training clips are worth without any learning.
 """
 
 from __future__ import annotations
@@ -43,11 +44,24 @@ def main(
         encoders[f"untrained {untrained}"] = VAEmoModel(VAEmoConfig.of_size(untrained))
     for path in model:
         encoders[path.parent.name] = VAEmoModel.from_pretrained(path)
+    if untrained and model:
+        torch.manual_seed(seed)
+        encoders[f"untrained, means of {model[0].parent.name}"] = _with_means(
+            VAEmoModel(VAEmoConfig.of_size(untrained)), encoders[model[0].parent.name]
+        )
     results: dict[str, ProbeResult] = {}
     for name, encoder in encoders.items():
         results |= _probes(name, encoder, folder, Holdout.parse(holdout), windows)
     test = Holdout.parse(holdout).summary(folder.rows)
     Console(width=110).print(probe_report(results, f"{test}; {windows} windows a row; penalty by inner folds, 3 seeds"))
+
+
+def _with_means(encoder: VAEmoModel, trained: VAEmoModel) -> VAEmoModel:
+    """Give an encoder the running means and deviations of another, which are buffers; no weight is touched."""
+    buffers = dict(trained.named_buffers())
+    for name, buffer in encoder.named_buffers():
+        buffer.copy_(buffers[name])
+    return encoder
 
 
 def _probes(

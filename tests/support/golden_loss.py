@@ -38,7 +38,7 @@ def structured_batch(num_clips: int, seed: int) -> dict[str, Tensor]:
 
 def curve() -> dict[str, list[float]]:
     """Every part of the loss, step by step."""
-    model = tiny_model(seed=0, loss_weights={"contrastive": 0.1})
+    model = tiny_model(seed=0, is_fresh=True, loss_weights={"contrastive": 0.1})
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=(0.9, 0.95))
     values: dict[str, list[float]] = {}
     for step in range(_STEPS):

@@ -27,10 +27,17 @@ def tiny_config(**overrides: Any) -> VAEmoConfig:
     return VAEmoConfig(**{**TINY, **overrides})
 
 
-def tiny_model(seed: int = 0, **overrides: Any) -> VAEmoForPreTraining:
-    """The model with weights of this seed."""
+def tiny_model(seed: int = 0, *, is_fresh: bool = False, **overrides: Any) -> VAEmoForPreTraining:
+    """The model with weights of this seed; unless `is_fresh`, its heads predict something other than the mean.
+
+    A new model's heads are 0: its predictions hang on nothing, and a test that compares them would say nothing.
+    """
     torch.manual_seed(seed)
-    return VAEmoForPreTraining(tiny_config(**overrides))
+    model = VAEmoForPreTraining(tiny_config(**overrides))
+    if not is_fresh:
+        for head in (model.decoder.video_head, model.decoder.audio_head):
+            torch.nn.init.xavier_uniform_(head.weight)
+    return model
 
 
 def tiny_batch(num_clips: int = 4, seed: int = 0) -> dict[str, Tensor]:

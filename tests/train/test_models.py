@@ -12,6 +12,8 @@ from transformers import AutoConfig, AutoModel, AutoModelForPreTraining
 
 from tests.support.tiny_vaemo import tiny_batch, tiny_config, tiny_model
 from vaemo_train.models import VAEmoConfig, VAEmoForPreTraining, VAEmoModel
+from vaemo_train.models.block import AUDIO, Layout
+from vaemo_train.models.decoder import DecoderBlock
 from vaemo_train.models.patches import mel_patches, tubelets
 from vaemo_train.models.positions import audio_positions, video_positions
 from vaemo_train.models.pretraining import _targets
@@ -129,6 +131,49 @@ def test_within_a_modality_nothing_crosses(model: VAEmoForPreTraining) -> None:
     assert not torch.allclose(both.audio_embeds, crossed.audio_embeds)
 
 
+def test_a_hidden_token_asks_its_own_modality_only(model: VAEmoForPreTraining) -> None:
+    decoder, layout = model.decoder, Layout(num_video=6, num_audio=5)
+    chance = torch.Generator().manual_seed(0)
+    seen = torch.randn(2, 11, model.config.hidden_size, generator=chance)
+    louder = torch.cat([seen[:, :6], 3 + seen[:, 6:]], dim=1)
+    seen_index = [torch.arange(6).expand(2, -1), torch.arange(5).expand(2, -1)]
+    asked_index = [torch.arange(20, 24).expand(2, -1), torch.arange(30, 33).expand(2, -1)]
+    with torch.no_grad():
+        (video, audio), (same, other) = (decoder(s, layout, seen_index, asked_index) for s in (seen, louder))
+    assert torch.equal(video, same)
+    assert not torch.allclose(audio, other)
+
+
+def test_a_new_model_predicts_the_mean_of_every_position() -> None:
+    model = tiny_model(is_fresh=True).eval()
+    model.target_means[AUDIO].mean_NP.copy_(torch.randn(model.target_means[AUDIO].mean_NP.shape))
+    with torch.no_grad():
+        found = model(**tiny_batch(), batch_seed=1, return_reconstruction=True).reconstruction
+    assert found is not None
+    hidden = found.audio_mask[..., None]
+    torch.testing.assert_close(found.audio_prediction, model.target_means[AUDIO].mean_NP * hidden)
+    assert found.video_prediction.abs().max() == 0
+
+
+def test_the_heads_of_a_new_decoder_ask_by_turns_the_same_place_and_the_same_moment() -> None:
+    decoder = tiny_model(is_fresh=True, decoder_hidden_size=64, decoder_num_heads=4).decoder
+    position_NE = decoder.positions.audio_ND  # 16 moments x 8 bands
+    block = decoder.blocks[0]
+    assert isinstance(block, DecoderBlock)
+    asked_NE = torch.nn.functional.layer_norm(position_NE, (64,))
+    # (N, E) -> (H, N, E/H)
+    q_HNE = (asked_NE @ block.query.weight.T).view(-1, 4, 16).transpose(0, 1)
+    k_HNE = (asked_NE @ block.key_value.weight[:64].T).view(-1, 4, 16).transpose(0, 1)
+    attention_HNN = (q_HNE @ k_HNE.transpose(1, 2) / 4).softmax(dim=-1)
+    number_N = torch.arange(128)
+    is_same_band_NN = number_N[:, None] % 8 == number_N[None] % 8
+    is_same_moment_NN = number_N[:, None] // 8 == number_N[None] // 8
+    by_band = (attention_HNN * is_same_band_NN).sum(dim=-1).mean(dim=-1)
+    by_moment = (attention_HNN * is_same_moment_NN).sum(dim=-1).mean(dim=-1)
+    assert (by_band[0::2] > 2 * by_band[1::2]).all()
+    assert (by_moment[1::2] > 2 * by_moment[0::2]).all()
+
+
 def test_a_batch_of_one_modality_trains_on_what_it_has(model: VAEmoForPreTraining) -> None:
     batch = tiny_batch()
     video = model(pixel_values_videos=batch["pixel_values_videos"], batch_seed=1)
@@ -167,7 +212,7 @@ def test_the_sampled_decoder_has_the_gradient_of_the_full_one_in_expectation() -
         views = [_resampled(view, share, draw) for view in (video, audio)]
         encoded = model._encode(views, "cross")
         targets: list[Tensor | None] = [_targets(modality, view, model.config) for modality, view in enumerate(views)]
-        parts = model._reconstruction_losses(views, model._decode(encoded, views, "cross"), targets)
+        parts = model._reconstruction_losses(views, model._decode(encoded, views), targets)
         sum(parts.values()).backward()
         return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 

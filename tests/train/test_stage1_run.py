@@ -405,7 +405,7 @@ def test_data_of_one_modality_train_by_reconstruction_and_it_is_said(
     assert any("no contrastive loss, reconstruction alone is trained" in line for line in console.lines)
     assert summary.diagnostics is not None
     assert summary.diagnostics.retrieval is None
-    assert list((tmp_path / "run" / "figures").glob("*.png"))
+    assert {path.name for path in (tmp_path / "run" / "figures").iterdir()} == {"step-0000002.png", "curves.png"}
     silent = load_recipe(recipe_file, ["loss.audio=0", "loss.video_pixels=0", "loss.video_motion=0"])
     with pytest.raises(TrainingError, match="no part of the loss with a weight above 0 can be computed"):
         train(silent, data, tmp_path / "other", console=HookedConsole())
@@ -531,9 +531,9 @@ def two_processes(recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environ = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(script.parents[2])}
     done = subprocess.run(
-        [*launch, str(script), str(folder)], capture_output=True, text=True, timeout=200, env=environ, check=False
+        [*launch, str(script), str(folder)], capture_output=True, text=True, timeout=600, env=environ, check=False
     )
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-2000:]
     (folder / "printed.txt").write_text(done.stdout)
     return folder
 

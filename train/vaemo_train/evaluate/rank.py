@@ -16,7 +16,7 @@ from vaemo_train.evaluate.folds import Column, texts
 
 MAX_ROWS = 4096
 DEAD_SPREAD = 0.01
-COLLAPSED_COSINE = 0.99
+COLLAPSED_SPREAD = 0.01
 COLLAPSED_RANK = 2.0
 NARROW_COSINE = 0.9
 NARROW_RANK_SHARE = 0.05
@@ -28,38 +28,43 @@ class Spread:
     """How embeddings fill their space.
 
     effective_rank: RankMe, exp of the entropy of the singular values over their sum, of the embeddings as they are
-    (Garrido et al., ICML 2023, equation 2); in [1, largest_rank]. largest_rank: the smaller of n and D.
-    mean_cosine: between embeddings of different clips. dead_share: of the D dimensions, those whose standard deviation
-    is below 1 % of the root mean square of all values.
+    (Garrido et al., ICML 2023, equation 2); in [1, largest_rank]. centred_rank: the same of what each has beyond their
+    mean, which is what a probe sees. largest_rank: the smaller of n and D. mean_cosine: between embeddings of different
+    clips. own_share: root mean square of what each has beyond their mean, over that of all. dead_share: of the D
+    dimensions, those whose standard deviation is below 1 % of the root mean square of all values.
     """
 
     effective_rank: float
+    centred_rank: float
     largest_rank: int
     mean_cosine: float
+    own_share: float
     dead_share: float
     num_rows: int
 
     @property
     def verdict(self) -> str:
-        """`collapsed`: a cosine above 0.99 or a rank below 2; `narrow`: above 0.9, below 5 % of the largest rank, or
-        more than half the dimensions dead; else `healthy`.
+        """`collapsed`: all the same but for 1 %, or beyond their mean on fewer than 2 directions; `narrow`: a cosine
+        above 0.9, fewer directions than 5 % of the largest rank, or more than half the dimensions dead; else `healthy`.
 
-        The thresholds are ours: they tell failures from workable embeddings and do not grade the latter.
+        The thresholds are ours: they tell failures from workable embeddings and do not grade the latter. A large common
+        part alone is no collapse: embeddings with a mean cosine of 0.99 probed 11 points above an untrained encoder's.
         """
-        if self.mean_cosine > COLLAPSED_COSINE or self.effective_rank < COLLAPSED_RANK:
+        if self.own_share <= COLLAPSED_SPREAD or self.centred_rank < COLLAPSED_RANK:
             return "collapsed"
         is_narrow = (
             self.mean_cosine > NARROW_COSINE
-            or self.effective_rank < NARROW_RANK_SHARE * self.largest_rank
+            or self.centred_rank < NARROW_RANK_SHARE * self.largest_rank
             or self.dead_share > NARROW_DEAD_SHARE
         )
         return "narrow" if is_narrow else "healthy"
 
     def __str__(self) -> str:
-        """One line: healthy: effective rank 41.3 of 192, mean cosine 0.12, 0 % of dimensions dead (512 windows)."""
+        """One line: healthy: effective rank 41.3 of 192 (48.0 beyond their mean), mean cosine 0.12, 0 % of …."""
+        rank = f"{self.effective_rank:.1f} of {self.largest_rank} ({self.centred_rank:.1f} beyond their mean)"
         return (
-            f"{self.verdict}: effective rank {self.effective_rank:.1f} of {self.largest_rank}, "
-            f"mean cosine {self.mean_cosine:.2f}, {self.dead_share:.0%} of dimensions dead ({self.num_rows:,} windows)"
+            f"{self.verdict}: effective rank {rank}, mean cosine {self.mean_cosine:.2f}, "
+            f"{self.dead_share:.0%} of dimensions dead ({self.num_rows:,} windows)"
         )
 
     def as_dict(self) -> dict[str, float]:
@@ -80,11 +85,14 @@ def spread(embeddings: NDArray[Any], clips: Column | None = None) -> Spread:
         raise TrainingError(f"{faults.sum()} of {len(faults)} embeddings hold values that are no numbers")
     rows = np.linspace(0, len(embeddings) - 1, min(len(embeddings), MAX_ROWS)).round().astype(np.int64)
     chosen = embeddings[rows].astype(np.float64)
+    centred = chosen - chosen.mean(axis=0)
     size = np.sqrt((chosen**2).mean())
     return Spread(
         effective_rank=effective_rank(chosen),
+        centred_rank=effective_rank(centred),
         largest_rank=min(chosen.shape),
         mean_cosine=mean_cosine(chosen, None if clips is None else np.asarray(clips, object)[rows]),
+        own_share=float(np.sqrt((centred**2).mean()) / size) if size > 0 else 0.0,
         dead_share=float((chosen.std(0) <= DEAD_SPREAD * size).mean()),
         num_rows=len(chosen),
     )

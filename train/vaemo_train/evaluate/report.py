@@ -28,9 +28,8 @@ def probe_report(results: Mapping[str, ProbeResult], title: str = "") -> Table:
     for name, result in results.items():
         summary = result.summary
         scores = [str(score).replace(" [", "\n[") for score in (summary.war, summary.uar, summary.wf1)]
-        table.add_row(
-            name, str(result.num_features), *scores, _percent(result.by_fold.uar.deviation), _penalties(result)
-        )
+        spread = _percent(result.by_fold.uar.deviation) if len(result.folds) > 1 else "-"
+        table.add_row(name, str(result.num_features), *scores, spread, _penalties(result))
     table.add_section()
     guesses = {
         (f"always {_commonest(result)}", "", *map(_percent, _of_commonest(result))) for result in results.values()
@@ -65,8 +64,9 @@ def _caption(results: Mapping[str, ProbeResult]) -> str:
     lines: dict[str, None] = {}
     for result in results.values():
         over = f", intervals over {result.summary.resampled}" if result.summary.resampled else ""
-        num_clips = result.scores[0].num_clips
-        lines[f"{num_clips:,} clips, {len(result.folds)} folds, {result.summary.num_runs} seeds{over}"] = None
+        num_clips, num_folds = result.scores[0].num_clips, len(result.folds)
+        folds = f"{num_folds} fold{'s' if num_folds > 1 else ''}"
+        lines[f"{num_clips:,} clips, {folds}, {result.summary.num_runs} seeds{over}"] = None
         for fold in result.folds:
             if fold.absent:
                 lines[f"fold {fold.name}: no clip of {', '.join(fold.absent)} in test, so no recall of it"] = None

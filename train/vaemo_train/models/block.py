@@ -92,16 +92,6 @@ class Block(nn.Module):
         self.mlp_norm = ModalityNorm(width, eps)
         self.mlp = Mlp(width, mlp_ratio)
 
-    @torch.no_grad()
-    def begin_near(self) -> None:
-        """Let a token begin by attending to what is like it: keys start as queries do.
-
-        Positions are most of what untrained tokens have, so this is mostly its neighbourhood in time and space
-        (Trockman and Kolter 2023, arXiv 2305.09828, section 4).
-        """
-        width = self.attention_out.in_features
-        self.qkv.weight[width : 2 * width] = self.qkv.weight[:width]
-
     def forward(self, hidden_BND: Tensor, layout: Layout, *, within: bool) -> Tensor:
         """(B, N, D) -> (B, N, D); `within` keeps video and audio apart."""
         hidden_BND = hidden_BND + self._attention(self.attention_norm(hidden_BND, layout), layout, within)

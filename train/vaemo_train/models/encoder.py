@@ -159,8 +159,6 @@ class VAEmoModel(VAEmoPreTrainedModel):
         self.upper = nn.ModuleList([Block(width, heads, config.mlp_ratio, eps) for _ in range(config.num_cross_layers)])
         self.norm = ModalityNorm(width, eps)
         self.post_init()
-        for block in (*self.lower, *self.upper):  # transformers passes over modules without parameters of their own
-            block.begin_near()
 
     def forward(
         self,

@@ -81,8 +81,7 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
         )
         self.contrastive = ContrastiveHead(config)
         self.post_init()
-        for block in (*self.vaemo.lower, *self.vaemo.upper, *self.decoder.blocks):
-            block.begin_near()
+        self.decoder.begin()
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -118,7 +117,7 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
         draw = torch.rand((), generator=generator[1]).item()
         scope: Scope = "within" if draw < self.config.within_probability and not return_reconstruction else "cross"
         encoded = self._encode(views, scope)
-        predictions = self._decode(encoded, views, scope)
+        predictions = self._decode(encoded, views)
         targets = [_targets(modality, view, self.config) if view else None for modality, view in enumerate(views)]
         parts = self._reconstruction_losses(views, predictions, targets)
         if self.training:
@@ -213,12 +212,10 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
         )
         return encoded
 
-    def _decode(self, encoded: VAEmoOutput, views: list[_View | None], scope: Scope) -> list[Tensor | None]:
+    def _decode(self, encoded: VAEmoOutput, views: list[_View | None]) -> list[Tensor | None]:
         seen_index = [view.mask.visible_BV if view else None for view in views]
         asked_index = [view.targets.index_BK if view else None for view in views]
-        decoded = self.decoder(
-            encoded.last_hidden_state, encoded.layout, seen_index, asked_index, within=scope == "within"
-        )
+        decoded = self.decoder(encoded.last_hidden_state, encoded.layout, seen_index, asked_index)
         return [
             None if part is None or view is None else part.float() + means(view.targets.index_BK)
             for part, view, means in zip(decoded, views, self.target_means, strict=True)

@@ -42,6 +42,7 @@ class RunFolder:
         self.metrics = path / "metrics.jsonl"
         self.tensorboard = path / "tb"
         self.figures = path / "figures"
+        self.curves = self.figures / "curves.png"
         self.checkpoints = path / "checkpoints"
         self.model = path / "model"
 

@@ -81,6 +81,8 @@ def summary_lines(summary: RunSummary) -> Iterator[str]:
     if summary.diagnostics is not None:
         yield from monitor_lines(summary.step, summary.diagnostics)
     yield f"model: {summary.folder.model}   recipe: {summary.folder.recipe}   numbers: {summary.folder.metrics}"
+    if summary.folder.curves.exists():
+        yield f"curves: {summary.folder.curves}   reconstructions: {summary.folder.figures}/step-*.png"
     yield f"next: tensorboard --logdir {summary.folder.tensorboard}"
 
 

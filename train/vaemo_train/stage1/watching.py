@@ -11,6 +11,7 @@ from transformers import TrainerCallback
 
 from vaemo_clips.errors import FigureError
 from vaemo_train.stage1.console import TrainingConsole
+from vaemo_train.stage1.curves import draw_curves, read_metrics
 from vaemo_train.stage1.figure import draw, reconstruct, write_png
 from vaemo_train.stage1.log_window import LogWindow
 from vaemo_train.stage1.monitor import Diagnostics, Monitor
@@ -57,6 +58,14 @@ class Writer:
             return f"note: {error}"
         return f"figure: {path}"
 
+    def add_curves(self) -> str | None:
+        """Draw the run so far from metrics.jsonl; return why that could not be done."""
+        try:
+            write_png(draw_curves(read_metrics(self._folder.metrics), self._folder.path.name), self._folder.curves)
+        except (FigureError, OSError) as error:
+            return f"note: {error}"
+        return None
+
     def close(self) -> None:
         """End TensorBoard's thread."""
         self._board.close()
@@ -93,7 +102,8 @@ class Watching(TrainerCallback):
             panels = reconstruct(model, folder, rows, seed=seed, bf16=bf16)
             if self._writer is not None:
                 picture = draw(panels, f"step {step:,}, {_CAPTION}")
-                self.console.announce(self._writer.add_figure(step, picture))
+                notes = [self._writer.add_figure(step, picture), self._writer.add_curves()]
+                self.console.announce(*(note for note in notes if note))
 
         self._due.append((every_steps, draw_step))
 

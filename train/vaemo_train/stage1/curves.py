@@ -1,0 +1,107 @@
+"""The curves of a run: what it learns, on the clips that it trains on and on those that it does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SIZE_IN: Final = (8.4, 5.2)
+_STYLE: Final[Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Plot:
+    """One set of axes: its title, the names of its curves by the keys of metrics.jsonl, and a level to compare with."""
+
+    title: str
+    names: Mapping[str, str]
+    level: float | None = None
+    level_name: str = ""
+    is_logarithmic: bool = False
+
+
+_PARTS: Final = {"video_pixels": "pixels", "video_motion": "motion", "audio": "audio"}
+_PLOTS: Final = (
+    _Plot("training: error on masked tokens", {f"loss/{key}": name for key, name in _PARTS.items()}),
+    _Plot(
+        "held out: error over that of each position's mean",
+        {f"monitor/{key}_ratio": name for key, name in _PARTS.items()},
+        level=1.0,
+        level_name="the mean",
+    ),
+    _Plot(
+        "held out: video and audio found by one another, top-1 over chance",
+        {
+            "monitor/top1": "all clips",
+            "monitor/label_within": "same label only",
+            "monitor/speaker_within": "same speaker only",
+        },
+        level=1.0,
+        level_name="chance",
+    ),
+    _Plot("gradient norm", {"grad_norm": ""}, is_logarithmic=True),
+)
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of a metrics.jsonl; one that was cut short is left out."""
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            continue
+    return lines
+
+
+def draw_curves(metrics: Sequence[Mapping[str, Any]], title: str) -> NDArray[np.uint8]:
+    """Return a figure of what a run has logged so far as a picture (H, W, 3); plots without a value are left out."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    plots = [plot for plot in _PLOTS if any(key in line for line in metrics for key in plot.names)]
+    with mpl.rc_context(_STYLE):
+        rows = (len(plots) + 1) // 2
+        figure = Figure(figsize=(_SIZE_IN[0], max(rows, 1) * _SIZE_IN[1] / 2), dpi=130, layout="constrained")
+        canvas = FigureCanvasAgg(figure)
+        figure.suptitle(title, x=0.01, ha="left", size=8)
+        for number, plot in enumerate(plots):
+            _draw(figure.add_subplot(rows, 2, number + 1), plot, metrics)
+        canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _draw(axis: Any, plot: _Plot, metrics: Sequence[Mapping[str, Any]]) -> None:
+    axis.set_title(plot.title, loc="left", size=7.5)
+    for key, name in plot.names.items():
+        points = [(line["step"], _over_chance(line, key)) for line in metrics if key in line]
+        if points:
+            few = len(points) < 40
+            axis.plot(*zip(*points, strict=True), label=name or None, marker="o" if few else None, ms=3, lw=1.1)
+    if plot.level is not None:
+        axis.axhline(plot.level, color="0.6", lw=0.8, ls="--", label=plot.level_name)
+    if plot.is_logarithmic:
+        axis.set_yscale("log")
+    else:
+        axis.set_ylim(bottom=0)
+    axis.set_xlim(left=0)
+    axis.set_xlabel("step")
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(frameon=False, fontsize=6.5)
+
+
+def _over_chance(line: Mapping[str, Any], key: str) -> float:
+    """The value, in multiples of its chance where one was logged beside it."""
+    return float(line[key]) / float(line.get(f"{key}_chance") or 1.0)
