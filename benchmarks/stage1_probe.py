@@ -3,7 +3,8 @@
     python -m benchmarks.stage1_probe --data SHARDS --holdout fold=1 --model RUN/model --untrained vaemo-tiny
 
 Trains on the clips outside the holdout and tests on those in it; give a model that was trained with the same --holdout,
-or its features have seen the test clips, if without labels. Every modality that the clips have is probed alone and
+or its features have seen the test clips, if without labels. For clips of another corpus than the model's, `--folds 5`
+instead lets each speaker be tested once. Every modality that the clips have is probed alone and
 together; `--untrained` adds an encoder of that size with random weights, and one with random weights that standardises
 its tokens as the first model does: what the statistics of the training clips are worth without any learning.
 """
@@ -19,8 +20,8 @@ import typer
 from rich.console import Console
 
 from benchmarks.machine import describe_machine
-from vaemo_train.evaluate.features import MODALITIES, extract
-from vaemo_train.evaluate.folds import Fold, Holdout
+from vaemo_train.evaluate.features import MODALITIES, Features, extract
+from vaemo_train.evaluate.folds import Fold, Holdout, speaker_folds
 from vaemo_train.evaluate.probe import ProbeResult, linear_probe
 from vaemo_train.evaluate.report import probe_report
 from vaemo_train.models import VAEmoConfig, VAEmoModel
@@ -29,13 +30,16 @@ from vaemo_train.shards.folder import ShardFolder
 
 def main(
     data: Annotated[Path, typer.Option(help="Folder of shards with columns label and speaker.")],
-    holdout: Annotated[str, typer.Option(help="The clips to test on, as fold=1.")],
+    holdout: Annotated[str, typer.Option(help="The clips to test on, as fold=1.")] = "",
+    folds: Annotated[int, typer.Option(help="Instead of a holdout: so many folds of speakers, each tested.")] = 0,
     model: Annotated[list[Path], typer.Option(help="Folders that save_pretrained wrote.")] = [],  # noqa: B006 (typer)
     untrained: Annotated[str, typer.Option(help="Also an untrained encoder of this size.")] = "",
     windows: Annotated[int, typer.Option(help="Windows of a row that are averaged.")] = 2,
     seed: Annotated[int, typer.Option(help="Of the untrained weights.")] = 0,
 ) -> None:
     """Print one table: a row for each encoder and modality."""
+    if bool(holdout) == bool(folds):
+        raise typer.BadParameter("give --holdout or --folds, one of them")
     folder = ShardFolder.open(data)
     print(describe_machine("stage1_probe", ["torch", "transformers", "scikit-learn"], seed))
     encoders: dict[str, VAEmoModel] = {}
@@ -51,36 +55,43 @@ def main(
         )
     results: dict[str, ProbeResult] = {}
     for name, encoder in encoders.items():
-        results |= _probes(name, encoder, folder, Holdout.parse(holdout), windows)
-    test = Holdout.parse(holdout).summary(folder.rows)
+        results |= _probes(name, encoder, folder, holdout, folds, windows)
+    test = Holdout.parse(holdout).summary(folder.rows) if holdout else f"{folds} folds of speakers"
     Console(width=110).print(probe_report(results, f"{test}; {windows} windows a row; penalty by inner folds, 3 seeds"))
 
 
 def _with_means(encoder: VAEmoModel, trained: VAEmoModel) -> VAEmoModel:
-    """Give an encoder the running means and deviations of another, which are buffers; no weight is touched."""
-    buffers = dict(trained.named_buffers())
-    for name, buffer in encoder.named_buffers():
-        buffer.copy_(buffers[name])
+    """Give an encoder the running means and deviations of another's tokens, which are buffers; no weight is touched."""
+    encoder.embedding.video_means.load_state_dict(trained.embedding.video_means.state_dict())
+    encoder.embedding.audio_means.load_state_dict(trained.embedding.audio_means.state_dict())
     return encoder
 
 
 def _probes(
-    name: str, encoder: VAEmoModel, folder: ShardFolder, holdout: Holdout, windows: int
+    name: str, encoder: VAEmoModel, folder: ShardFolder, holdout: str, num_folds: int, windows: int
 ) -> dict[str, ProbeResult]:
     has_picture, has_sound = (np.asarray(folder.rows[column].to_numpy()) for column in ("has_picture", "has_sound"))
     there = {"video": has_picture.any(), "audio": has_sound.any(), "both": (has_picture & has_sound).any()}
     modalities = [modality for modality in MODALITIES if there[modality]]
     features = extract(encoder, folder, modalities=modalities, num_windows=windows)
-    tested = dict(zip(folder.rows["clip_id"].to_pylist(), holdout.mask(folder.rows), strict=True))
-    is_test = np.asarray([tested[clip] for clip in features.clip_ids])
     found = {}
     for modality in modalities:
-        has = features.has(modality)
-        chosen, is_test_there = features.where(has), is_test[has]
-        fold = Fold(str(holdout), np.flatnonzero(~is_test_there), np.flatnonzero(is_test_there))
+        chosen = features.where(features.has(modality))
         labels, speakers = chosen.columns["label"], chosen.columns["speaker"]
-        found[f"{name}, {modality}"] = linear_probe(chosen.vectors[modality], labels, speakers, [fold])
+        parts = (
+            [_held_out(chosen, folder, holdout)]
+            if holdout
+            else speaker_folds(speakers, labels=labels, num_folds=num_folds)
+        )
+        found[f"{name}, {modality}"] = linear_probe(chosen.vectors[modality], labels, speakers, parts)
     return found
+
+
+def _held_out(features: Features, folder: ShardFolder, holdout: str) -> Fold:
+    """Test on the clips of the holdout, train on the others."""
+    tested = dict(zip(folder.rows["clip_id"].to_pylist(), Holdout.parse(holdout).mask(folder.rows), strict=True))
+    is_test = np.asarray([tested[clip] for clip in features.clip_ids])
+    return Fold(holdout, np.flatnonzero(~is_test), np.flatnonzero(is_test))
 
 
 if __name__ == "__main__":

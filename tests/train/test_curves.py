@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from vaemo_train.stage1.curves import draw_curves, read_metrics
 
@@ -17,21 +19,36 @@ HELD_OUT: list[dict[str, Any]] = [
 ]
 
 
-def test_plots_without_values_are_left_out_and_the_rest_is_drawn() -> None:
+def test_plots_without_values_are_left_out() -> None:
     two, four = draw_curves(LOSSES, "run"), draw_curves(LOSSES + HELD_OUT, "run")
     assert four.shape[0] == 2 * two.shape[0], "two rows of plots instead of one"
     assert four.shape[1] == two.shape[1]
-    assert min(np.ptp(two), np.ptp(four)) == 255
     assert draw_curves([], "a run that has logged nothing").ndim == 3
 
 
-def test_retrieval_is_drawn_in_multiples_of_its_chance() -> None:
-    at_sixteen = draw_curves(HELD_OUT, "run")
-    lower = [{**HELD_OUT[0], "monitor/top1": 0.125, "monitor/top1_chance": 1 / 128}]
-    assert np.array_equal(at_sixteen, draw_curves(lower, "run"))
-    assert not np.array_equal(at_sixteen, draw_curves([{**HELD_OUT[0], "monitor/top1": 0.125}], "run"))
+@pytest.mark.parametrize("key", ["loss/video_pixels", "loss/audio", "grad_norm"])
+def test_each_value_is_drawn(key: str) -> None:
+    changed = [LOSSES[0], {**LOSSES[1], key: 0.7}, LOSSES[2]]
+    assert not np.array_equal(draw_curves(LOSSES, "run"), draw_curves(changed, "run"))
+
+
+@pytest.mark.parametrize("name", ["top1", "label_within", "speaker_within"])
+def test_retrieval_is_drawn_in_multiples_of_its_chance(name: str) -> None:
+    def drawn(value: float, **chance: float) -> Any:
+        return draw_curves([{"step": 20, f"monitor/{name}": value, "monitor/audio_ratio": 1.0, **chance}], "run")
+
+    at_sixteen = drawn(0.25, **{f"monitor/{name}_chance": 1 / 64})
+    assert np.array_equal(at_sixteen, drawn(0.125, **{f"monitor/{name}_chance": 1 / 128}))
+    assert not np.array_equal(at_sixteen, drawn(0.25)), "a share without its chance is not drawn"
+
+
+def test_odd_names_and_values_are_drawn_without_a_word() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert draw_curves([{"step": 1, "grad_norm": 0.0}], r"a$\\foo$").ndim == 3
 
 
 def test_a_line_that_was_cut_short_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "lo')
     assert read_metrics(tmp_path / "metrics.jsonl") == [{"step": 1, "loss": 2.0}]
+    assert read_metrics(tmp_path / "none.jsonl") == []

@@ -135,13 +135,29 @@ def test_a_hidden_token_asks_its_own_modality_only(model: VAEmoForPreTraining) -
     decoder, layout = model.decoder, Layout(num_video=6, num_audio=5)
     chance = torch.Generator().manual_seed(0)
     seen = torch.randn(2, 11, model.config.hidden_size, generator=chance)
-    louder = torch.cat([seen[:, :6], 3 + seen[:, 6:]], dim=1)
+    other_audio = torch.cat([seen[:, :6], torch.randn(2, 5, model.config.hidden_size, generator=chance)], dim=1)
+    other_video = torch.cat([torch.randn(2, 6, model.config.hidden_size, generator=chance), seen[:, 6:]], dim=1)
     seen_index = [torch.arange(6).expand(2, -1), torch.arange(5).expand(2, -1)]
     asked_index = [torch.arange(20, 24).expand(2, -1), torch.arange(30, 33).expand(2, -1)]
     with torch.no_grad():
-        (video, audio), (same, other) = (decoder(s, layout, seen_index, asked_index) for s in (seen, louder))
-    assert torch.equal(video, same)
-    assert not torch.allclose(audio, other)
+        (video, audio), (video_2, audio_2), (video_3, audio_3) = (
+            decoder(tokens, layout, seen_index, asked_index) for tokens in (seen, other_audio, other_video)
+        )
+    assert torch.equal(video, video_2)
+    assert torch.equal(audio, audio_3)
+    assert not torch.allclose(video, video_3)
+    assert not torch.allclose(audio, audio_2)
+    with pytest.raises(ValueError, match="asked for other modalities than were seen"):
+        decoder(seen[:, 6:], Layout(0, 5), [None, seen_index[1]], [asked_index[0], None])
+
+
+def test_a_decoder_that_an_encoder_alone_is_loaded_into_begins_anew(tmp_path: Path) -> None:
+    tiny_model(seed=2).vaemo.save_pretrained(tmp_path)
+    decoder = VAEmoForPreTraining.from_pretrained(tmp_path).decoder
+    block = decoder.blocks[0]
+    assert isinstance(block, DecoderBlock)
+    assert decoder.video_head.weight.abs().max() == decoder.audio_head.weight.abs().max() == 0
+    assert torch.equal(block.query.weight, block.key_value.weight[: len(block.query.weight)])
 
 
 def test_a_new_model_predicts_the_mean_of_every_position() -> None:

@@ -39,6 +39,7 @@ def test_verdicts() -> None:
     assert spread(vectors * (np.arange(32) < 12)).verdict == "narrow", "most dimensions are dead"
     assert spread(vectors + 4).verdict == "narrow", "all point the same way"
     assert spread(0.05 * vectors + 1).verdict == "narrow", "a common part that a probe takes off"
+    assert spread(np.eye(2)).verdict == "healthy", "of two embeddings the rank says nothing"
     assert spread(0.005 * vectors + 1).verdict == "collapsed"
     assert spread(np.ones((200, 32))).verdict == "collapsed"
     assert spread(np.outer(vectors[:, 0], vectors[0])).verdict == "collapsed", "one dimension only"
@@ -46,10 +47,7 @@ def test_verdicts() -> None:
 
 def test_a_spread_reads_as_one_line_and_as_a_log() -> None:
     found = spread(np.ones((4, 3)), clips=["a", "a", "b", "b"])
-    assert str(found) == (
-        "collapsed: effective rank 1.0 of 3 (1.0 beyond their mean), mean cosine 1.00, "
-        "100% of dimensions dead (4 windows)"
-    )
+    assert str(found) == ("collapsed: rank 1.0, 1.0 centred, of 3; cosine 1.00; 100% of dimensions dead (4 windows)")
     assert found.as_dict() == pytest.approx(
         {
             "effective_rank": 1.0,

@@ -16,8 +16,9 @@ from vaemo_train.evaluate.folds import Column, texts
 
 MAX_ROWS = 4096
 DEAD_SPREAD = 0.01
-COLLAPSED_SPREAD = 0.01
+COLLAPSED_OWN_SHARE = 0.01
 COLLAPSED_RANK = 2.0
+FEWEST_ROWS = 8
 NARROW_COSINE = 0.9
 NARROW_RANK_SHARE = 0.05
 NARROW_DEAD_SHARE = 0.5
@@ -29,9 +30,9 @@ class Spread:
 
     effective_rank: RankMe, exp of the entropy of the singular values over their sum, of the embeddings as they are
     (Garrido et al., ICML 2023, equation 2); in [1, largest_rank]. centred_rank: the same of what each has beyond their
-    mean, which is what a probe sees. largest_rank: the smaller of n and D. mean_cosine: between embeddings of different
-    clips. own_share: root mean square of what each has beyond their mean, over that of all. dead_share: of the D
-    dimensions, those whose standard deviation is below 1 % of the root mean square of all values.
+    mean, which is what a probe sees; at most n - 1. largest_rank: the smaller of n and D. mean_cosine: between
+    embeddings of different clips. own_share: root mean square of what each has beyond their mean, over that of all.
+    dead_share: of the D dimensions, those whose standard deviation is below 1 % of the root mean square of all values.
     """
 
     effective_rank: float
@@ -48,24 +49,27 @@ class Spread:
         above 0.9, fewer directions than 5 % of the largest rank, or more than half the dimensions dead; else `healthy`.
 
         The thresholds are ours: they tell failures from workable embeddings and do not grade the latter. A large common
-        part alone is no collapse: embeddings with a mean cosine of 0.99 probed 11 points above an untrained encoder's.
+        part alone is no collapse: a probe's intercept takes it off. Of fewer than 8 embeddings the rank says nothing.
         """
-        if self.own_share <= COLLAPSED_SPREAD or self.centred_rank < COLLAPSED_RANK:
+        if self.own_share <= COLLAPSED_OWN_SHARE or self._is_flat:
             return "collapsed"
         is_narrow = (
             self.mean_cosine > NARROW_COSINE
-            or self.centred_rank < NARROW_RANK_SHARE * self.largest_rank
+            or (self.num_rows >= FEWEST_ROWS and self.centred_rank < NARROW_RANK_SHARE * self.largest_rank)
             or self.dead_share > NARROW_DEAD_SHARE
         )
         return "narrow" if is_narrow else "healthy"
 
     def __str__(self) -> str:
-        """One line: healthy: effective rank 41.3 of 192 (48.0 beyond their mean), mean cosine 0.12, 0 % of …."""
-        rank = f"{self.effective_rank:.1f} of {self.largest_rank} ({self.centred_rank:.1f} beyond their mean)"
+        """One line: healthy: rank 41.3, 48.0 centred, of 192; cosine 0.12; 0% of dimensions dead (512 windows)."""
         return (
-            f"{self.verdict}: effective rank {rank}, mean cosine {self.mean_cosine:.2f}, "
-            f"{self.dead_share:.0%} of dimensions dead ({self.num_rows:,} windows)"
+            f"{self.verdict}: rank {self.effective_rank:.1f}, {self.centred_rank:.1f} centred, of {self.largest_rank}; "
+            f"cosine {self.mean_cosine:.2f}; {self.dead_share:.0%} of dimensions dead ({self.num_rows:,} windows)"
         )
+
+    @property
+    def _is_flat(self) -> bool:
+        return self.num_rows >= FEWEST_ROWS and self.centred_rank < COLLAPSED_RANK
 
     def as_dict(self) -> dict[str, float]:
         """Flat, for logs; no undefined values."""

@@ -40,10 +40,11 @@ class DecoderBlock(nn.Module):
 
     @torch.no_grad()
     def begin_by_axis(self) -> None:
-        """Let a new block's heads ask by turns what was seen at the same place and what was seen at the same moment.
+        """Let a new block's heads ask by turns what was seen nearest to their place and what was seen at their moment.
 
         Keys begin as queries do, so that a token asks what is like it (Trockman and Kolter 2023, arXiv 2305.09828,
-        section 4); as yet that is its position, of which one half says when and the other where.
+        section 4); as yet that is its position, of which one half says when and the other where. The first head goes
+        by place.
         """
         width = self.query.out_features
         halves = (slice(width // 2, width), slice(0, width // 2))
@@ -105,7 +106,7 @@ class VAEmoDecoder(nn.Module):
         self.audio_head = nn.Linear(width, config.patch_size**2)
 
     def begin(self) -> None:
-        """Give a new decoder's heads and attention the weights that they begin with; the rest is `post_init`'s."""
+        """Give a new decoder's heads and attention the weights that they begin with, after those of its layers."""
         for head in (self.video_head, self.audio_head):
             nn.init.zeros_(head.weight)
         for block in self.blocks:
@@ -122,7 +123,10 @@ class VAEmoDecoder(nn.Module):
         """Predict the tokens `asked_index` of video and of audio, (B, K) each, from the encoded `seen_index` (B, V).
 
         Returns (B, K, num_pixels + num_motion) of video and (B, K, 256) of audio, None without the modality.
+        Raises ValueError where one of video and audio is asked for but the other alone was seen, or the reverse.
         """
+        if [index is None for index in seen_index] != [index is None for index in asked_index]:
+            raise ValueError("the decoder is asked for other modalities than were seen; a token asks its own only")
         seen_BNE = self.seen_norm(self.project(encoded_BND) + self._positions(seen_index), seen)
         tokens = [
             self.mask_token[modality].expand(*index_BK.shape, -1)

@@ -81,13 +81,13 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
         )
         self.contrastive = ContrastiveHead(config)
         self.post_init()
-        self.decoder.begin()
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         if isinstance(module, VAEmoDecoder):
             torch.nn.init.normal_(module.mask_token, std=self.config.initializer_range)
+            module.begin()
         elif isinstance(module, Centring):
             torch.nn.init.zeros_(module.mean)
 

@@ -15,6 +15,7 @@ _SIZE_IN: Final = (8.4, 5.2)
 _STYLE: Final[Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
+    "text.parse_math": False,
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
@@ -28,6 +29,7 @@ class _Plot:
     names: Mapping[str, str]
     level: float | None = None
     level_name: str = ""
+    is_over_chance: bool = False
     is_logarithmic: bool = False
 
 
@@ -49,15 +51,18 @@ _PLOTS: Final = (
         },
         level=1.0,
         level_name="chance",
+        is_over_chance=True,
     ),
     _Plot("gradient norm", {"grad_norm": ""}, is_logarithmic=True),
 )
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics.jsonl; one that was cut short is left out."""
-    lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    """The lines of a metrics.jsonl, none where nothing was logged yet; one that was cut short is left out."""
+    lines: list[dict[str, Any]] = []
+    if not path.exists():
+        return lines
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             lines.append(json.loads(line))
         except ValueError:
@@ -86,13 +91,13 @@ def draw_curves(metrics: Sequence[Mapping[str, Any]], title: str) -> NDArray[np.
 def _draw(axis: Any, plot: _Plot, metrics: Sequence[Mapping[str, Any]]) -> None:
     axis.set_title(plot.title, loc="left", size=7.5)
     for key, name in plot.names.items():
-        points = [(line["step"], _over_chance(line, key)) for line in metrics if key in line]
+        points = [(line["step"], value) for line in metrics if (value := _value(line, key, plot)) is not None]
         if points:
             few = len(points) < 40
             axis.plot(*zip(*points, strict=True), label=name or None, marker="o" if few else None, ms=3, lw=1.1)
     if plot.level is not None:
         axis.axhline(plot.level, color="0.6", lw=0.8, ls="--", label=plot.level_name)
-    if plot.is_logarithmic:
+    if plot.is_logarithmic and any(line.get(key, 0) > 0 for line in metrics for key in plot.names):
         axis.set_yscale("log")
     else:
         axis.set_ylim(bottom=0)
@@ -102,6 +107,11 @@ def _draw(axis: Any, plot: _Plot, metrics: Sequence[Mapping[str, Any]]) -> None:
         axis.legend(frameon=False, fontsize=6.5)
 
 
-def _over_chance(line: Mapping[str, Any], key: str) -> float:
-    """The value, in multiples of its chance where one was logged beside it."""
-    return float(line[key]) / float(line.get(f"{key}_chance") or 1.0)
+def _value(line: Mapping[str, Any], key: str, plot: _Plot) -> float | None:
+    """What a line says, in multiples of the chance beside it where the plot wants that; None where it says nothing."""
+    if key not in line:
+        return None
+    if not plot.is_over_chance:
+        return float(line[key])
+    chance = line.get(f"{key}_chance") or 0
+    return float(line[key]) / float(chance) if chance > 0 else None

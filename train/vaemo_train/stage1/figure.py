@@ -99,7 +99,9 @@ def write_png(picture: NDArray[np.uint8], path: Path) -> None:
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(path, optimize=True)
+        draft = path.with_name(f".{path.name}.draft")
+        Image.fromarray(picture).save(draft, format="png", optimize=True)
+        draft.replace(path)
     except OSError as error:
         raise FigureError(f"{path}: the figure cannot be written ({error.strerror or error}); make room") from error
 

@@ -61,7 +61,9 @@ class Writer:
     def add_curves(self) -> str | None:
         """Draw the run so far from metrics.jsonl; return why that could not be done."""
         try:
-            write_png(draw_curves(read_metrics(self._folder.metrics), self._folder.path.name), self._folder.curves)
+            metrics = read_metrics(self._folder.metrics)
+            if metrics:
+                write_png(draw_curves(metrics, self._folder.path.resolve().name), self._folder.curves)
         except (FigureError, OSError) as error:
             return f"note: {error}"
         return None
@@ -82,6 +84,7 @@ class Watching(TrainerCallback):
         self.console, self._writer = console, writer
         self.last_losses: dict[str, Any] = {}
         self.last_diagnostics: Diagnostics | None = None
+        self._has_figures = False
         self._due: list[tuple[int, Callable[[int, VAEmoForPreTraining], None]]] = []
 
     def watch_with(self, monitor: Monitor, every_steps: int, bf16: bool) -> None:
@@ -102,9 +105,10 @@ class Watching(TrainerCallback):
             panels = reconstruct(model, folder, rows, seed=seed, bf16=bf16)
             if self._writer is not None:
                 picture = draw(panels, f"step {step:,}, {_CAPTION}")
-                notes = [self._writer.add_figure(step, picture), self._writer.add_curves()]
-                self.console.announce(*(note for note in notes if note))
+                self.console.announce(self._writer.add_figure(step, picture))
+                self._draw_curves()
 
+        self._has_figures = True
         self._due.append((every_steps, draw_step))
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -126,6 +130,16 @@ class Watching(TrainerCallback):
         self.last_losses = dict(logs)
         self._write(state.global_step, logs)
         self.console.show_losses(state.global_step, logs)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Draw the curves of the whole run, the last log included."""
+        if self._has_figures:
+            self._draw_curves()
+
+    def _draw_curves(self) -> None:
+        fault = self._writer.add_curves() if self._writer is not None else None
+        if fault is not None:
+            self.console.announce(fault)
 
     def _write(self, step: int, values: dict[str, Any]) -> None:
         fault = self._writer.add_values(step, values) if self._writer is not None else None
