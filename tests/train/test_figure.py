@@ -72,6 +72,8 @@ def test_the_figure_is_a_picture_of_all_panels(panels: list[Panel], tmp_path: Pa
     assert picture.dtype == np.uint8
     assert picture.ndim == 3
     assert picture.shape[0] > draw(panels[:1], "step 5").shape[0]
+    sound_alone, pictures_alone = draw(panels[2:], "step 5"), draw(panels[1:2], "step 5")
+    assert sound_alone.shape[1] < pictures_alone.shape[1] < picture.shape[1], "no column without anything in it"
     write_png(picture, tmp_path / "figures" / "step.png")
     assert (tmp_path / "figures" / "step.png").read_bytes()[:4] == b"\x89PNG"
     (tmp_path / "file").write_text("")

@@ -188,6 +188,7 @@ def test_a_run_folder_holds_what_it_promises(shards: Path, recipe_file: Path, wh
     saved = {name: tensor for name, tensor in state_of(whole, 6).items() if name in model.state_dict()}
     assert same_state(dict(model.state_dict()), saved)
     assert VAEmoProcessor.from_pretrained(whole / "model").sampling_rate == 16_000
+    assert VAEmoProcessor.from_pretrained(whole / "model").face_size == 64, "that of the shards"
 
 
 def test_the_log_has_every_part_the_gradient_and_the_speed(whole: Path) -> None:

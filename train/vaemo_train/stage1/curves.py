@@ -99,6 +99,9 @@ def _draw(axis: Any, plot: _Plot, metrics: Sequence[Mapping[str, Any]]) -> None:
         axis.axhline(plot.level, color="0.6", lw=0.8, ls="--", label=plot.level_name)
     if plot.is_logarithmic and any(line.get(key, 0) > 0 for line in metrics for key in plot.names):
         axis.set_yscale("log")
+        axis.yaxis.set_major_formatter("{x:g}")  # the default is set as mathematics, which _STYLE switches off
+        low, high = axis.get_ylim()
+        axis.yaxis.set_minor_formatter("{x:g}" if high < 20 * low else "")
     else:
         axis.set_ylim(bottom=0)
     axis.set_xlim(left=0)

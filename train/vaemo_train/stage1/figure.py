@@ -77,18 +77,23 @@ def reconstruct(
 
 
 def draw(panels: list[Panel], title: str) -> NDArray[np.uint8]:
-    """Return the figure as a picture (H, W, 3). The caller writes it where it is wanted."""
+    """Return the figure as a picture (H, W, 3). The caller writes it where it is wanted.
+
+    Where no clip has pictures, or none has sound, there is no column for them.
+    """
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     with mpl.rc_context(_STYLE):
-        size_in = (_LABELS_IN + 11.3 * _SIDE_IN, (3.1 * _SIDE_IN + _TITLE_IN) * len(panels) + _TITLE_IN)
+        columns = _columns(panels)
+        height_in = (3.1 * _SIDE_IN + _TITLE_IN) * len(panels) + _TITLE_IN
+        size_in = (max(right_in for _, right_in in columns.values()) + 0.1 * _SIDE_IN, height_in)
         figure = Figure(figsize=size_in, dpi=130)
         canvas = FigureCanvasAgg(figure)
         figure.text(0.006, 1 - 0.08 / size_in[1], title, va="top", size=8)
         for number, panel in enumerate(panels):
-            _draw_panel(figure, panel, top_in=_TITLE_IN + number * (3.1 * _SIDE_IN + _TITLE_IN))
+            _draw_panel(figure, panel, columns, top_in=_TITLE_IN + number * (3.1 * _SIDE_IN + _TITLE_IN))
         canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
@@ -157,30 +162,45 @@ def unpatches(tokens_BNP: Tensor, config: VAEmoConfig) -> Tensor:
     return view.reshape(len(tokens_BNP), config.num_audio_frames, config.num_mel_bins)
 
 
-def _draw_panel(figure: Any, panel: Panel, top_in: float) -> None:
+def _columns(panels: list[Panel]) -> dict[str, tuple[float, float]]:
+    """Where the column of pictures and that of sound begin and end, in inches; alone, sound gets more width."""
+    has_pictures = any(panel.pictures is not None for panel in panels)
+    has_sound = any(panel.mels is not None for panel in panels)
+    columns, left_in = {}, _LABELS_IN
+    if has_pictures:
+        columns["picture"] = (left_in, left_in + 8 * _SIDE_IN)
+        left_in += 8.2 * _SIDE_IN
+    if has_sound:
+        columns["sound"] = (left_in, left_in + (3 if has_pictures else 7) * _SIDE_IN)
+    return columns
+
+
+def _draw_panel(figure: Any, panel: Panel, columns: dict[str, tuple[float, float]], top_in: float) -> None:
     """Three rows: pictures in a strip on the left, the spectrogram of the same seconds on the right."""
     width_in, height_in = figure.get_size_inches()
     limits = _limits(panel.mels)
     for row, name in enumerate(_ROWS):
         bottom = 1 - (top_in + _TITLE_IN + (row + 1) * 1.03 * _SIDE_IN) / height_in
-        strip, mel = (
-            figure.add_axes((left / width_in, bottom, width / width_in, _SIDE_IN / height_in))
-            for left, width in ((_LABELS_IN, 8 * _SIDE_IN), (_LABELS_IN + 8.2 * _SIDE_IN, 3 * _SIDE_IN))
-        )
-        for axis, there, noun in ((strip, panel.pictures, "no picture"), (mel, panel.mels, "no sound")):
+        axes = {
+            noun: figure.add_axes(
+                (left_in / width_in, bottom, (right_in - left_in) / width_in, _SIDE_IN / height_in),
+                label=f"{noun} {row}",
+            )
+            for noun, (left_in, right_in) in columns.items()
+        }
+        for noun, axis in axes.items():
             axis.set_axis_off()
-            if there is None:
-                axis.text(0.5, 0.5, noun, ha="center", va="center", transform=axis.transAxes)
-        strip.text(-0.008, 0.5, name, ha="right", va="center", transform=strip.transAxes)
+            if (panel.pictures if noun == "picture" else panel.mels) is None:
+                axis.text(0.5, 0.5, f"no {noun}", ha="center", va="center", transform=axis.transAxes)
+        first = next(iter(axes.values()))
+        figure.text((_LABELS_IN - 0.06) / width_in, bottom + 0.5 * _SIDE_IN / height_in, name, ha="right", va="center")
         if row == 0:
-            strip.set_title(panel.title, loc="left", size=7, pad=3)
+            first.set_title(panel.title, loc="left", size=7, pad=3)
         if panel.pictures is not None:
-            strip.imshow(_strip(panel.pictures[row]), aspect="auto", interpolation="nearest")
+            axes["picture"].imshow(_strip(panel.pictures[row]), aspect="auto", interpolation="nearest")
         if panel.mels is not None:
-            mel.imshow(
-                _coloured(panel.mels[row].T, limits),
-                origin="lower", aspect="auto", interpolation="nearest",
-            )  # fmt: skip
+            mel = _coloured(panel.mels[row].T, limits)
+            axes["sound"].imshow(mel, origin="lower", aspect="auto", interpolation="nearest")
 
 
 def _strip(pictures_THWC: NDArray[np.float32]) -> NDArray[np.float32]:

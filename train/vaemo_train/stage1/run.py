@@ -118,7 +118,7 @@ class _Run:
         try:
             state = self._train(trainer)
             if state == "done" and is_first:
-                _save_model(trainer, self.model, self.folder)
+                _save_model(trainer, self.model, self.folder, self.data.folder.settings.size_px)
         except (UserError, KeyboardInterrupt) as error:
             if session is not None:
                 ended = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
@@ -206,13 +206,13 @@ def _model(recipe: Stage1Recipe) -> VAEmoForPreTraining:
     return model
 
 
-def _save_model(trainer: Stage1Trainer, model: VAEmoForPreTraining, folder: RunFolder) -> None:
-    """Write the model with its processor. Raises CheckpointError where the disk does not take it."""
+def _save_model(trainer: Stage1Trainer, model: VAEmoForPreTraining, folder: RunFolder, face_size: int) -> None:
+    """Write the model with the processor of faces of `face_size` px. Raises CheckpointError where the disk is full."""
     draft = folder.path / ".model.draft"
     shutil.rmtree(draft, ignore_errors=True)
     with _disk_errors(draft, folder):
         trainer.write_model(draft)
-        VAEmoProcessor.of(model.config).save_pretrained(draft)
+        VAEmoProcessor.of(model.config, face_size).save_pretrained(draft)
         replace_folder(draft, folder.model)
 
 
