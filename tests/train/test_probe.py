@@ -50,6 +50,13 @@ def test_features_of_the_label_are_read() -> None:
     assert str(result).startswith("WAR ")
 
 
+def test_one_fold_has_no_spread_between_folds_to_report() -> None:
+    fold = speaker_folds(SPEAKERS, labels=LABELS, num_folds=2)[0]
+    text = text_of(probe_report({"features": linear_probe(vectors_of(LABELS, 0.3), LABELS, SPEAKERS, [fold])}))
+    assert "60 clips, 1 fold, 3 seeds" in text
+    assert "nan" not in text
+
+
 def test_features_of_the_speaker_alone_score_chance_on_other_speakers_and_only_there() -> None:
     # Each speaker prefers one class, so whoever knows the speaker guesses well, unless speakers are apart.
     rng = np.random.default_rng(0)
