@@ -40,24 +40,27 @@ def main(
     """Print one table: a row for each encoder and modality."""
     if bool(holdout) == bool(folds):
         raise typer.BadParameter("give --holdout or --folds, one of them")
+    held_out = Holdout.parse(holdout) if holdout else None
     folder = ShardFolder.open(data)
     print(describe_machine("stage1_probe", ["torch", "transformers", "scikit-learn"], seed))
     encoders: dict[str, VAEmoModel] = {}
     if untrained:
-        torch.manual_seed(seed)
-        encoders[f"untrained {untrained}"] = VAEmoModel(VAEmoConfig.of_size(untrained))
+        encoders[f"untrained {untrained}"] = _untrained(untrained, seed)
     for path in model:
         encoders[path.parent.name] = VAEmoModel.from_pretrained(path)
     if untrained and model:
-        torch.manual_seed(seed)
-        encoders[f"untrained, means of {model[0].parent.name}"] = _with_means(
-            VAEmoModel(VAEmoConfig.of_size(untrained)), encoders[model[0].parent.name]
-        )
+        first = model[0].parent.name
+        encoders[f"untrained, means of {first}"] = _with_means(_untrained(untrained, seed), encoders[first])
     results: dict[str, ProbeResult] = {}
     for name, encoder in encoders.items():
-        results |= _probes(name, encoder, folder, holdout, folds, windows)
-    test = Holdout.parse(holdout).summary(folder.rows) if holdout else f"{folds} folds of speakers"
+        results |= _probes(name, encoder, folder, held_out, folds, windows)
+    test = held_out.summary(folder.rows) if held_out else f"{folds} folds of speakers"
     Console(width=110).print(probe_report(results, f"{test}; {windows} windows a row; penalty by inner folds, 3 seeds"))
+
+
+def _untrained(size: str, seed: int) -> VAEmoModel:
+    torch.manual_seed(seed)
+    return VAEmoModel(VAEmoConfig.of_size(size))
 
 
 def _with_means(encoder: VAEmoModel, trained: VAEmoModel) -> VAEmoModel:
@@ -68,7 +71,7 @@ def _with_means(encoder: VAEmoModel, trained: VAEmoModel) -> VAEmoModel:
 
 
 def _probes(
-    name: str, encoder: VAEmoModel, folder: ShardFolder, holdout: str, num_folds: int, windows: int
+    name: str, encoder: VAEmoModel, folder: ShardFolder, held_out: Holdout | None, num_folds: int, windows: int
 ) -> dict[str, ProbeResult]:
     has_picture, has_sound = (np.asarray(folder.rows[column].to_numpy()) for column in ("has_picture", "has_sound"))
     there = {"video": has_picture.any(), "audio": has_sound.any(), "both": (has_picture & has_sound).any()}
@@ -79,19 +82,19 @@ def _probes(
         chosen = features.where(features.has(modality))
         labels, speakers = chosen.columns["label"], chosen.columns["speaker"]
         parts = (
-            [_held_out(chosen, folder, holdout)]
-            if holdout
+            [_fold(chosen, folder, held_out)]
+            if held_out
             else speaker_folds(speakers, labels=labels, num_folds=num_folds)
         )
         found[f"{name}, {modality}"] = linear_probe(chosen.vectors[modality], labels, speakers, parts)
     return found
 
 
-def _held_out(features: Features, folder: ShardFolder, holdout: str) -> Fold:
+def _fold(features: Features, folder: ShardFolder, held_out: Holdout) -> Fold:
     """Test on the clips of the holdout, train on the others."""
-    tested = dict(zip(folder.rows["clip_id"].to_pylist(), Holdout.parse(holdout).mask(folder.rows), strict=True))
+    tested = dict(zip(folder.rows["clip_id"].to_pylist(), held_out.mask(folder.rows), strict=True))
     is_test = np.asarray([tested[clip] for clip in features.clip_ids])
-    return Fold(holdout, np.flatnonzero(~is_test), np.flatnonzero(is_test))
+    return Fold(str(held_out), np.flatnonzero(~is_test), np.flatnonzero(is_test))
 
 
 if __name__ == "__main__":

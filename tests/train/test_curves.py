@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vaemo_train.stage1.curves import draw_curves, read_metrics
+from vaemo_train.stage1.curves import draw_curves
+from vaemo_train.stage1.record import RunFolder
 
 LOSSES: list[dict[str, Any]] = [
     {"step": step, "loss/video_pixels": 1 / step, "loss/audio": 2 / step, "grad_norm": 0.5} for step in (1, 10, 20)
@@ -50,5 +51,5 @@ def test_odd_names_and_values_are_drawn_without_a_word() -> None:
 
 def test_a_line_that_was_cut_short_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "lo')
-    assert read_metrics(tmp_path / "metrics.jsonl") == [{"step": 1, "loss": 2.0}]
-    assert read_metrics(tmp_path / "none.jsonl") == []
+    assert RunFolder(tmp_path).read_metrics() == [{"step": 1, "loss": 2.0}]
+    assert RunFolder(tmp_path / "none").read_metrics() == []

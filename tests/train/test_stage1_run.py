@@ -45,7 +45,7 @@ from vaemo_train.shards.folder import ShardFolder
 from vaemo_train.stage1 import environment, run_command
 from vaemo_train.stage1 import run as run_module
 from vaemo_train.stage1.checkpoint import JointCheckpointError, checkpoints
-from vaemo_train.stage1.curves import draw_curves, read_metrics
+from vaemo_train.stage1.curves import draw_curves
 from vaemo_train.stage1.optimizer import decay_groups
 from vaemo_train.stage1.recipe_file import load_recipe
 from vaemo_train.stage1.record import RunFolder
@@ -412,7 +412,7 @@ def test_data_of_one_modality_train_by_reconstruction_and_it_is_said(
     assert {path.name for path in (tmp_path / "run" / "figures").iterdir()} == {"step-0000002.png", "curves.png"}
     folder = RunFolder(tmp_path / "run")
     with Image.open(folder.curves) as drawn:
-        assert np.array_equal(np.asarray(drawn), draw_curves(read_metrics(folder.metrics), "run")), "the last log too"
+        assert np.array_equal(np.asarray(drawn), draw_curves(folder.read_metrics(), "run")), "the last log too"
     silent = load_recipe(recipe_file, ["loss.audio=0", "loss.video_pixels=0", "loss.video_motion=0"])
     with pytest.raises(TrainingError, match="no part of the loss with a weight above 0 can be computed"):
         train(silent, data, tmp_path / "other", console=HookedConsole())

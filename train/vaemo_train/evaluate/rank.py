@@ -51,11 +51,12 @@ class Spread:
         The thresholds are ours: they tell failures from workable embeddings and do not grade the latter. A large common
         part alone is no collapse: a probe's intercept takes it off. Of fewer than 8 embeddings the rank says nothing.
         """
-        if self.own_share <= COLLAPSED_OWN_SHARE or self._is_flat:
+        is_rank_known = self.num_rows >= FEWEST_ROWS
+        if self.own_share <= COLLAPSED_OWN_SHARE or (is_rank_known and self.centred_rank < COLLAPSED_RANK):
             return "collapsed"
         is_narrow = (
             self.mean_cosine > NARROW_COSINE
-            or (self.num_rows >= FEWEST_ROWS and self.centred_rank < NARROW_RANK_SHARE * self.largest_rank)
+            or (is_rank_known and self.centred_rank < NARROW_RANK_SHARE * self.largest_rank)
             or self.dead_share > NARROW_DEAD_SHARE
         )
         return "narrow" if is_narrow else "healthy"
@@ -66,10 +67,6 @@ class Spread:
             f"{self.verdict}: rank {self.effective_rank:.1f}, {self.centred_rank:.1f} centred, of {self.largest_rank}; "
             f"cosine {self.mean_cosine:.2f}; {self.dead_share:.0%} of dimensions dead ({self.num_rows:,} windows)"
         )
-
-    @property
-    def _is_flat(self) -> bool:
-        return self.num_rows >= FEWEST_ROWS and self.centred_rank < COLLAPSED_RANK
 
     def as_dict(self) -> dict[str, float]:
         """Flat, for logs; no undefined values."""

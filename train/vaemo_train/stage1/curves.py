@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vaemo_train.stage1.figure import STYLE, rastered
+
 _SIZE_IN: Final = (8.4, 5.2)
-_STYLE: Final[Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 7.5,
-    "text.parse_math": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
+_STYLE: Final[Any] = {**STYLE, "font.size": 7.5, "axes.spines.top": False, "axes.spines.right": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,35 +51,19 @@ _PLOTS: Final = (
 )
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics.jsonl, none where nothing was logged yet; one that was cut short is left out."""
-    lines: list[dict[str, Any]] = []
-    if not path.exists():
-        return lines
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            lines.append(json.loads(line))
-        except ValueError:
-            continue
-    return lines
-
-
 def draw_curves(metrics: Sequence[Mapping[str, Any]], title: str) -> NDArray[np.uint8]:
     """Return a figure of what a run has logged so far as a picture (H, W, 3); plots without a value are left out."""
     import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     plots = [plot for plot in _PLOTS if any(key in line for line in metrics for key in plot.names)]
     with mpl.rc_context(_STYLE):
         rows = (len(plots) + 1) // 2
         figure = Figure(figsize=(_SIZE_IN[0], max(rows, 1) * _SIZE_IN[1] / 2), dpi=130, layout="constrained")
-        canvas = FigureCanvasAgg(figure)
         figure.suptitle(title, x=0.01, ha="left", size=8)
         for number, plot in enumerate(plots):
             _draw(figure.add_subplot(rows, 2, number + 1), plot, metrics)
-        canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+        return rastered(figure)
 
 
 def _draw(axis: Any, plot: _Plot, metrics: Sequence[Mapping[str, Any]]) -> None:

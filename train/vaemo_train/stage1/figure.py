@@ -33,7 +33,7 @@ _SIDE_IN: Final = 0.84
 """Of a picture on paper; eight of them and a spectrogram three times as wide stand side by side."""
 _LABELS_IN: Final = 0.62
 _TITLE_IN: Final = 0.3
-_STYLE: Final[Any] = {"font.family": "DejaVu Sans", "font.size": 7.0, "text.parse_math": False}
+STYLE: Final[Any] = {"font.family": "DejaVu Sans", "font.size": 7.0, "text.parse_math": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +82,25 @@ def draw(panels: list[Panel], title: str) -> NDArray[np.uint8]:
     Where no clip has pictures, or none has sound, there is no column for them.
     """
     import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         columns = _columns(panels)
         height_in = (3.1 * _SIDE_IN + _TITLE_IN) * len(panels) + _TITLE_IN
         size_in = (max(right_in for _, right_in in columns.values()) + 0.1 * _SIDE_IN, height_in)
         figure = Figure(figsize=size_in, dpi=130)
-        canvas = FigureCanvasAgg(figure)
         figure.text(0.006, 1 - 0.08 / size_in[1], title, va="top", size=8)
         for number, panel in enumerate(panels):
             _draw_panel(figure, panel, columns, top_in=_TITLE_IN + number * (3.1 * _SIDE_IN + _TITLE_IN))
-        canvas.draw()
+        return rastered(figure)
+
+
+def rastered(figure: Any) -> NDArray[np.uint8]:
+    """Draw a figure of matplotlib as a picture (H, W, 3)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 

@@ -115,14 +115,21 @@ class RunFolder:
         """Drop the lines of steps that a resumed run does again, and a line that was cut short."""
         if not self.metrics.exists():
             return
-        kept = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+        kept = [line for line in self.read_metrics() if line["step"] <= step]
+        write_text(self.metrics, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl, none where nothing was logged yet; one that was cut short is left out."""
+        lines = []
+        text = self.metrics.read_text(encoding="utf-8", errors="replace") if self.metrics.exists() else ""
+        for line in text.splitlines():
             try:
-                if json.loads(line)["step"] <= step:
-                    kept.append(line + "\n")
+                values = json.loads(line)
+                values["step"] += 0
             except (ValueError, KeyError, TypeError):
                 continue
-        write_text(self.metrics, "".join(kept))
+            lines.append(values)
+        return lines
 
     def add_metrics(self, step: int, values: Mapping[str, Any]) -> None:
         """Append a line to metrics.jsonl."""

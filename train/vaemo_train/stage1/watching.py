@@ -11,7 +11,7 @@ from transformers import TrainerCallback
 
 from vaemo_clips.errors import FigureError
 from vaemo_train.stage1.console import TrainingConsole
-from vaemo_train.stage1.curves import draw_curves, read_metrics
+from vaemo_train.stage1.curves import draw_curves
 from vaemo_train.stage1.figure import draw, reconstruct, write_png
 from vaemo_train.stage1.log_window import LogWindow
 from vaemo_train.stage1.monitor import Diagnostics, Monitor
@@ -61,7 +61,7 @@ class Writer:
     def add_curves(self) -> str | None:
         """Draw the run so far from metrics.jsonl; return why that could not be done."""
         try:
-            metrics = read_metrics(self._folder.metrics)
+            metrics = self._folder.read_metrics()
             if metrics:
                 write_png(draw_curves(metrics, self._folder.path.resolve().name), self._folder.curves)
         except (FigureError, OSError) as error:
