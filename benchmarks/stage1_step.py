@@ -23,9 +23,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import describe_machine
 from vaemo_train.models import VAEmoConfig, VAEmoForPreTraining
-from vaemo_train.stage1.compiled import compile_blocks
-from vaemo_train.stage1.optimizer import adamw
-from vaemo_train.stage1.recipe import OptimSettings
+from vaemo_train.training.compiled import compile_blocks
+from vaemo_train.training.optimizer import adamw
+from vaemo_train.training.settings import OptimSettings
 
 _PARTS = ("vaemo.embedding", "vaemo.lower", "vaemo.upper", "decoder", "contrastive")
 

@@ -19,9 +19,9 @@ from vaemo_train.models import pretraining
 from vaemo_train.models.masking import Mask
 from vaemo_train.models.position_means import PositionMeans
 from vaemo_train.shards.row import ShardSettings
-from vaemo_train.stage1.checkpoint import checkpoint_path
-from vaemo_train.stage1.console import TrainingConsole
-from vaemo_train.stage1.record import RunFolder
+from vaemo_train.training.checkpoint import checkpoint_path
+from vaemo_train.training.console import TrainingConsole
+from vaemo_train.training.record import RunFolder
 
 TINY_RECIPE: dict[str, Any] = {
     "model": {

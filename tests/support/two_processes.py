@@ -19,8 +19,8 @@ from vaemo_clips.errors import UserError
 from vaemo_train import cli
 from vaemo_train.models import VAEmoForPreTraining
 from vaemo_train.stage1 import run as run_module
-from vaemo_train.stage1.environment import rank
-from vaemo_train.stage1.recipe_file import load_recipe
+from vaemo_train.stage1.recipe import Stage1Recipe
+from vaemo_train.training.environment import rank
 
 STEADY, MIXED, UNSAVED = "steady", "mixed", "unsaved"
 
@@ -28,7 +28,7 @@ STEADY, MIXED, UNSAVED = "steady", "mixed", "unsaved"
 def main(folder: Path) -> None:
     """Train alike, fail to save, find a folder taken, and train on mixed modalities by the command."""
     torch.set_num_threads(1)
-    steady = load_recipe(folder / "steady.yaml", num_processes=2)
+    steady = Stage1Recipe.load(folder / "steady.yaml", num_processes=2)
     with pytest.MonkeyPatch.context() as patch, same_mask_for_every_clip():
         models = _kept_models(patch)
         run_module.train(steady, folder / "shards", folder / STEADY, console=HookedConsole())
@@ -43,13 +43,13 @@ def main(folder: Path) -> None:
 
 
 def _kept_models(patch: pytest.MonkeyPatch) -> list[VAEmoForPreTraining]:
-    build, models = run_module._model, []
+    build, models = run_module.new_model, []
 
     def build_and_keep(recipe: Any) -> VAEmoForPreTraining:
         models.append(build(recipe))
         return models[-1]
 
-    patch.setattr(run_module, "_model", build_and_keep)
+    patch.setattr(run_module, "new_model", build_and_keep)
     return models
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from vaemo_clips.errors import CheckpointError
-from vaemo_train.stage1 import checkpoint
+from vaemo_train.training import checkpoint
 
 
 def save(folder: Path, step: int, keep: int = 10) -> Path:
@@ -121,7 +121,7 @@ import resource, signal, sys
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
-from vaemo_train.stage1 import checkpoint
+from vaemo_train.training import checkpoint
 folder = Path(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vaemo_train.stage1.curves import draw_curves
-from vaemo_train.stage1.record import RunFolder
+from vaemo_train.training.curves import draw_curves
+from vaemo_train.training.record import RunFolder
 
 LOSSES: list[dict[str, Any]] = [
     {"step": step, "loss/video_pixels": 1 / step, "loss/audio": 2 / step, "grad_norm": 0.5} for step in (1, 10, 20)

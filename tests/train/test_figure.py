@@ -14,7 +14,8 @@ from vaemo_clips.errors import FigureError
 from vaemo_train.models.patches import mel_patches, tubelets
 from vaemo_train.reconstruction import normalised
 from vaemo_train.shards.folder import ShardFolder
-from vaemo_train.stage1.figure import Panel, draw, reconstruct, stretched, unpatches, untubelets, write_png
+from vaemo_train.stage1.figure import Panel, draw, reconstruct, stretched, unpatches, untubelets
+from vaemo_train.training.picture import write_png
 
 
 def test_tokens_go_back_to_where_they_came_from() -> None:

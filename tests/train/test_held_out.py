@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vaemo_clips.errors import SplitError
 from vaemo_train.evaluate.folds import Holdout
-from vaemo_train.stage1.held_out import RowChoice, choose_rows
+from vaemo_train.training.held_out import RowChoice, choose_rows
 
 
 def table(num_clips: int, **columns: Sequence[object]) -> pa.Table:

@@ -18,10 +18,10 @@ from vaemo_clips.errors import SplitError, TrainingError
 from vaemo_train.evaluate.folds import Holdout
 from vaemo_train.shards.folder import ShardFolder
 from vaemo_train.shards.row import ShardSettings
-from vaemo_train.stage1.held_out import choose_rows
-from vaemo_train.stage1.log_window import LogWindow
 from vaemo_train.stage1.monitor import Monitor, _Errors
 from vaemo_train.stage1.monitor_table import monitor_lines
+from vaemo_train.training.held_out import choose_rows
+from vaemo_train.training.log_window import LogWindow
 
 
 def errors_of(is_masked: torch.Tensor, target: torch.Tensor, prediction: torch.Tensor) -> Any:

@@ -15,17 +15,18 @@ from vaemo_clips.errors import RecipeError
 from vaemo_train.data.loader import window_bytes
 from vaemo_train.data.window import WINDOW_S
 from vaemo_train.models.config import VAEmoConfig
-from vaemo_train.stage1 import shipped
 from vaemo_train.stage1.recipe import ModelOverrides, Stage1Recipe
-from vaemo_train.stage1.recipe_file import FIXED_BY_DATA, RECIPE_KEYS, load_recipe, recipe_text
-from vaemo_train.stage1.shipped import choose_recipe, shipped_recipes
+from vaemo_train.stage1.recipe_faults import FIXED_BY_DATA, OF_STAGE2, RECIPE_KEYS
+from vaemo_train.training import shipped
+from vaemo_train.training.recipe_file import recipe_text
+from vaemo_train.training.shipped import choose_recipe, shipped_recipes
 
 RECIPES = sorted((Path(__file__).parents[2] / "train" / "recipes").glob("stage1*.yaml"))
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_shipped_recipe_is_read_and_says_hardware_time_and_score(path: Path) -> None:
-    recipe = load_recipe(path)
+    recipe = Stage1Recipe.load(path)
     assert recipe.config().num_video_tokens == 800
     header = path.read_text(encoding="utf-8").partition("\nmodel:")[0]
     assert all(f"{word}:" in header for word in ("Hardware", "Time", "Score"))
@@ -37,7 +38,7 @@ def test_three_recipes_are_shipped() -> None:
 
 @pytest.mark.parametrize(("name", "num_gpus"), [("stage1", 1), ("stage1-vox2", 8), ("stage1-cpu", 1)])
 def test_a_shipped_recipe_s_batches_fit_half_of_64_gb(name: str, num_gpus: int) -> None:
-    recipe = load_recipe(shipped_recipes()[name])
+    recipe = Stage1Recipe.load(shipped_recipes()[name])
     num_batches = num_gpus * recipe.data.workers * recipe.data.prefetch
     assert num_batches * recipe.batch.per_device * window_bytes(192) < 32e9
 
@@ -45,7 +46,7 @@ def test_a_shipped_recipe_s_batches_fit_half_of_64_gb(name: str, num_gpus: int) 
 def test_a_recipe_is_found_by_name_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert set(shipped_recipes()) == {"stage1", "stage1-cpu", "stage1-vox2"}
-    assert load_recipe(choose_recipe("stage1-cpu").path).model.size == "vaemo-tiny"
+    assert Stage1Recipe.load(choose_recipe("stage1-cpu").path).model.size == "vaemo-tiny"
     own = write_recipe(tmp_path / "own.yaml")
     assert choose_recipe("own.yaml").path.resolve() == own
     message = "--recipe stage1-gpu: no such file, and no shipped recipe; shipped are stage1, stage1-cpu, stage1-vox2"
@@ -82,7 +83,7 @@ def test_all_faults_of_a_recipe_are_told_at_once(tmp_path: Path) -> None:
         batch={"per_device": 1},
     )
     with pytest.raises(RecipeError) as caught:
-        load_recipe(path, ["data.worker=3", "loss"])
+        Stage1Recipe.load(path, ["data.worker=3", "loss"])
     lines = str(caught.value).splitlines()
     assert all(line.startswith(f"{path}: ") for line in lines)
     for words in (
@@ -135,18 +136,18 @@ def test_all_faults_of_a_recipe_are_told_at_once(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_contradiction_is_told_with_its_place(tmp_path: Path, sections: dict[str, Any], words: str) -> None:
     with pytest.raises(RecipeError, match=re.escape(words)):
-        load_recipe(write_recipe(tmp_path / "r.yaml", **sections))
+        Stage1Recipe.load(write_recipe(tmp_path / "r.yaml", **sections))
 
 
 def test_a_number_that_yaml_reads_as_text_is_one_in_the_configuration(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text("length: {max_steps: 1}\nmodel: {overrides: {initializer_range: 2e-2, hidden_size: '256'}}\n")
-    config = load_recipe(path).config()
+    config = Stage1Recipe.load(path).config()
     assert (config.initializer_range, config.hidden_size) == (0.02, 256)
 
 
 def test_every_field_of_the_model_has_one_place_in_a_recipe() -> None:
-    places = [*ModelOverrides.__annotations__, *FIXED_BY_DATA, *RECIPE_KEYS]
+    places = [*ModelOverrides.__annotations__, *FIXED_BY_DATA, *RECIPE_KEYS, *OF_STAGE2]
     assert sorted(places) == sorted(set(VAEmoConfig.__annotations__) - {"model_type"})
     assert set(Stage1Recipe().config_fields()) <= set(RECIPE_KEYS)
 
@@ -161,14 +162,14 @@ def test_the_model_sees_the_windows_that_the_data_have() -> None:
 def test_what_rests_on_a_broken_setting_is_not_told_as_well(tmp_path: Path) -> None:
     path = write_recipe(tmp_path / "r.yaml", length={"epochs": "many"})
     with pytest.raises(RecipeError) as caught:
-        load_recipe(path)
+        Stage1Recipe.load(path)
     assert len(str(caught.value).splitlines()) == 1
 
 
 def test_one_clip_on_each_of_two_processes_has_a_negative(tmp_path: Path) -> None:
     path = write_recipe(tmp_path / "r.yaml", batch={"per_device": 1})
-    assert load_recipe(path, num_processes=2).batch.per_device == 1
-    assert load_recipe(path, ["loss.contrastive=0"]).loss.contrastive == 0
+    assert Stage1Recipe.load(path, num_processes=2).batch.per_device == 1
+    assert Stage1Recipe.load(path, ["loss.contrastive=0"]).loss.contrastive == 0
 
 
 def test_set_takes_the_place_of_a_value_in_the_file(tmp_path: Path) -> None:
@@ -180,7 +181,7 @@ def test_set_takes_the_place_of_a_value_in_the_file(tmp_path: Path) -> None:
         "length.max_steps=null",
         "length.epochs=2",
     ]
-    recipe = load_recipe(path, [*changes, "augment.flip_probability=0"])
+    recipe = Stage1Recipe.load(path, [*changes, "augment.flip_probability=0"])
     assert (recipe.optim.base_lr, recipe.optim.betas, recipe.compile) == (1e-4, (0.8, 0.9), True)
     assert (recipe.length.epochs, recipe.length.max_steps) == (2, None)
     assert recipe.augment.flip_probability == 0
@@ -197,17 +198,17 @@ def test_set_takes_the_place_of_a_value_in_the_file(tmp_path: Path) -> None:
 )
 def test_a_set_that_cannot_be_used_says_why(tmp_path: Path, change: str, words: str) -> None:
     with pytest.raises(RecipeError, match=re.escape(words)):
-        load_recipe(write_recipe(tmp_path / "r.yaml"), [change])
+        Stage1Recipe.load(write_recipe(tmp_path / "r.yaml"), [change])
 
 
 def test_a_resolved_recipe_is_read_as_the_same_one(tmp_path: Path) -> None:
-    recipe = load_recipe(write_recipe(tmp_path / "r.yaml"))
+    recipe = Stage1Recipe.load(write_recipe(tmp_path / "r.yaml"))
     (tmp_path / "resolved.yaml").write_text(recipe_text(recipe), encoding="utf-8")
-    assert load_recipe(tmp_path / "resolved.yaml") == recipe
+    assert Stage1Recipe.load(tmp_path / "resolved.yaml") == recipe
 
 
 def test_the_learning_rate_grows_with_the_clips_of_a_step(tmp_path: Path) -> None:
-    recipe = load_recipe(
+    recipe = Stage1Recipe.load(
         write_recipe(tmp_path / "r.yaml", batch={"per_device": 64, "accumulate": 2}, optim={"base_lr": 3e-4})
     )
     assert recipe.clips_per_step(4) == 512
@@ -217,5 +218,5 @@ def test_the_learning_rate_grows_with_the_clips_of_a_step(tmp_path: Path) -> Non
 
 def test_epochs_and_warmup_become_steps(tmp_path: Path) -> None:
     path = write_recipe(tmp_path / "r.yaml", length={"epochs": 10}, optim={"warmup_epochs": 2}, batch={"accumulate": 2})
-    recipe = load_recipe(path)
+    recipe = Stage1Recipe.load(path)
     assert (recipe.total_steps(7), recipe.warmup_steps(7)) == (35, 7)

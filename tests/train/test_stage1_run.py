@@ -42,16 +42,19 @@ from vaemo_train.data.loader import window_bytes
 from vaemo_train.evaluate.folds import Holdout
 from vaemo_train.models import VAEmoForPreTraining, VAEmoProcessor
 from vaemo_train.shards.folder import ShardFolder
-from vaemo_train.stage1 import environment, run_command
 from vaemo_train.stage1 import run as run_module
-from vaemo_train.stage1.checkpoint import JointCheckpointError, checkpoints
-from vaemo_train.stage1.curves import draw_curves
-from vaemo_train.stage1.optimizer import decay_groups
-from vaemo_train.stage1.recipe_file import load_recipe
-from vaemo_train.stage1.record import RunFolder
+from vaemo_train.stage1.monitor import Diagnostics
+from vaemo_train.stage1.recipe import Stage1Recipe
 from vaemo_train.stage1.run import train
-from vaemo_train.stage1.stream import BatchStream
-from vaemo_train.stage1.trainer import Stage1Trainer
+from vaemo_train.training import environment, run_command
+from vaemo_train.training import run as training_run
+from vaemo_train.training.checkpoint import JointCheckpointError, checkpoints
+from vaemo_train.training.curves import draw_curves
+from vaemo_train.training.optimizer import decay_groups
+from vaemo_train.training.record import RunFolder
+from vaemo_train.training.run import RunSummary
+from vaemo_train.training.stream import BatchStream
+from vaemo_train.training.trainer import StageTrainer
 
 COMMAND = [sys.executable, "-c", "from vaemo_train.cli import main; main()", "stage1"]
 
@@ -70,7 +73,7 @@ def recipe_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(shards: Path, recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of six steps without interruption."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    assert train(load_recipe(recipe_file), shards, out, console=HookedConsole()).state == "done"
+    assert train(Stage1Recipe.load(recipe_file), shards, out, console=HookedConsole()).state == "done"
     return out
 
 
@@ -83,7 +86,7 @@ def interrupted_at(step: int, number: int = signal.SIGINT) -> HookedConsole:
 def test_a_run_that_was_interrupted_and_resumed_is_the_whole_one_to_the_bit(
     shards: Path, recipe_file: Path, whole: Path, tmp_path: Path, workers: int, number: int
 ) -> None:
-    recipe = load_recipe(recipe_file, [f"data.workers={workers}"])
+    recipe = Stage1Recipe.load(recipe_file, [f"data.workers={workers}"])
     out = tmp_path / "run"
     # the signal of step 2 is heeded after step 3: inside a log window, and after the monitor
     first = train(recipe, shards, out, console=interrupted_at(2, number))
@@ -101,7 +104,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
     shards: Path, recipe_file: Path, whole: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    recipe = load_recipe(recipe_file)
+    recipe = Stage1Recipe.load(recipe_file)
 
     def die(step: int) -> None:
         if step == 5:
@@ -181,7 +184,7 @@ def test_a_run_folder_holds_what_it_promises(shards: Path, recipe_file: Path, wh
     assert record["peak_lr"] == pytest.approx(0.02 * 6 / 256)
     assert {"torch", "transformers", "python"} <= record["versions"].keys()
     assert [session["to_step"] for session in record["sessions"]] == [6]
-    assert load_recipe(whole / "recipe.yaml") == load_recipe(recipe_file)
+    assert Stage1Recipe.load(whole / "recipe.yaml") == Stage1Recipe.load(recipe_file)
     assert [path.name for path in checkpoints(whole / "checkpoints")] == ["step-0000004", "step-0000006"]
     assert list((whole / "tb").glob("events*"))
     model = VAEmoForPreTraining.from_pretrained(whole / "model")
@@ -203,21 +206,21 @@ def test_the_log_has_every_part_the_gradient_and_the_speed(whole: Path) -> None:
 
 def test_a_folder_that_holds_a_run_is_not_begun_again(shards: Path, recipe_file: Path, whole: Path) -> None:
     with pytest.raises(RunFolderError, match=r"holds a run with 6 steps done; add --resume .* another --out"):
-        train(load_recipe(recipe_file), shards, whole, console=HookedConsole())
+        train(Stage1Recipe.load(recipe_file), shards, whole, console=HookedConsole())
     with pytest.raises(RunFolderError, match="this run is done"):
-        train(load_recipe(recipe_file), shards, whole, resume=True, console=HookedConsole())
+        train(Stage1Recipe.load(recipe_file), shards, whole, resume=True, console=HookedConsole())
 
 
 def test_resume_without_a_run_says_so(shards: Path, recipe_file: Path, tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match=r"holds no run .* leave --resume out"):
-        train(load_recipe(recipe_file), shards, tmp_path / "run", resume=True, console=HookedConsole())
+        train(Stage1Recipe.load(recipe_file), shards, tmp_path / "run", resume=True, console=HookedConsole())
 
 
 def test_a_resume_with_other_settings_lists_what_differs(
     shards: Path, recipe_file: Path, whole: Path, tmp_path: Path
 ) -> None:
     out = unfinished(whole, tmp_path)
-    other = load_recipe(recipe_file, ["seed=3", "optim.base_lr=0.1", "logging_steps=5", "data.workers=1"])
+    other = Stage1Recipe.load(recipe_file, ["seed=3", "optim.base_lr=0.1", "logging_steps=5", "data.workers=1"])
     with pytest.raises(RecipeError) as caught:
         train(
             other,
@@ -231,7 +234,7 @@ def test_a_resume_with_other_settings_lists_what_differs(
     assert differing == ["recipe optim.base_lr", "recipe seed", "rows", "holdout"]
     more = tiny_shards(tmp_path / "more", 21)
     with pytest.raises(RecipeError, match=r"data: .*, but the run has "):
-        train(load_recipe(recipe_file), more, out, resume=True, console=HookedConsole())
+        train(Stage1Recipe.load(recipe_file), more, out, resume=True, console=HookedConsole())
 
 
 def test_what_does_not_touch_the_result_may_differ(
@@ -239,7 +242,9 @@ def test_what_does_not_touch_the_result_may_differ(
 ) -> None:
     out = unfinished(whole, tmp_path)
     shutil.rmtree(out / "checkpoints" / "step-0000006")
-    other = load_recipe(recipe_file, ["logging_steps=1", "keep_checkpoints=1", "save_steps=1", "monitor.every_steps=6"])
+    other = Stage1Recipe.load(
+        recipe_file, ["logging_steps=1", "keep_checkpoints=1", "save_steps=1", "monitor.every_steps=6"]
+    )
     train(other, shards, out, resume=True, console=HookedConsole())
     assert [line["step"] for line in logged(out) if "loss" in line and line["step"] > 4] == [5, 6]
     assert [path.name for path in checkpoints(out / "checkpoints")] == ["step-0000006"]
@@ -251,7 +256,7 @@ def test_only_the_model_is_written_where_only_that_was_missing(
 ) -> None:
     out = unfinished(whole, tmp_path)
     shutil.rmtree(out / "model")
-    summary = train(load_recipe(recipe_file), shards, out, resume=True, console=HookedConsole())
+    summary = train(Stage1Recipe.load(recipe_file), shards, out, resume=True, console=HookedConsole())
     assert (summary.state, summary.step) == ("done", 6)
     weights = [folder / "model" / "model.safetensors" for folder in (out, whole)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
@@ -270,7 +275,8 @@ def poisoned(
     monkeypatch: pytest.MonkeyPatch, poison: Callable[[VAEmoForPreTraining], None], at_step: int
 ) -> HookedConsole:
     """A console that does harm to the model after a step; step 0 is before the first."""
-    build, models = run_module._model, []
+    build = run_module.new_model
+    models: list[VAEmoForPreTraining] = []
 
     def build_and_keep(recipe: Any) -> VAEmoForPreTraining:
         models.append(build(recipe))
@@ -278,7 +284,7 @@ def poisoned(
             poison(models[0])
         return models[0]
 
-    monkeypatch.setattr(run_module, "_model", build_and_keep)
+    monkeypatch.setattr(run_module, "new_model", build_and_keep)
     return HookedConsole(lambda step: poison(models[0]) if step == at_step else None)
 
 
@@ -303,7 +309,7 @@ def test_a_loss_that_is_no_number_stops_before_the_step_and_names_the_part(
     part: str,
 ) -> None:
     console = poisoned(monkeypatch, poison, at_step=2)
-    recipe = load_recipe(recipe_file, ["monitor.every_steps=0", "figure.every_steps=0"])
+    recipe = Stage1Recipe.load(recipe_file, ["monitor.every_steps=0", "figure.every_steps=0"])
     # the checkpoint of step 2 is written after the harm; those before are what is kept
     with pytest.raises(TrainingError) as caught:
         train(recipe, shards, tmp_path / "run", console=console)
@@ -331,7 +337,7 @@ def test_a_gradient_that_is_no_number_stops_before_the_step_and_names_a_weight(
     with pytest.raises(
         TrainingError, match=r"step 1: the gradient's norm is nan, first in vaemo.embedding.audio.weight"
     ):
-        train(load_recipe(recipe_file), shards, tmp_path / "run", console=console)
+        train(Stage1Recipe.load(recipe_file), shards, tmp_path / "run", console=console)
     assert same_state(dict(models[0].named_parameters()), before)
 
 
@@ -340,9 +346,9 @@ def test_a_step_whose_losses_nobody_looked_at_is_an_error(
 ) -> None:
     """As under a version of transformers that calls other hooks."""
     for hook in ("_clip_grad_norm", "_get_grad_norm"):
-        monkeypatch.setattr(Stage1Trainer, hook, getattr(Trainer, hook))
+        monkeypatch.setattr(StageTrainer, hook, getattr(Trainer, hook))
     with pytest.raises(TrainingError, match=r"step 1: transformers \d+\.\d+.* without a look at its losses"):
-        train(load_recipe(recipe_file), shards, tmp_path / "run", console=HookedConsole())
+        train(Stage1Recipe.load(recipe_file), shards, tmp_path / "run", console=HookedConsole())
 
 
 def test_two_batches_that_make_a_step_train_as_one_of_twice_the_size(tmp_path: Path) -> None:
@@ -353,19 +359,19 @@ def test_two_batches_that_make_a_step_train_as_one_of_twice_the_size(tmp_path: P
         batch = {"per_device": per_device, "accumulate": accumulate}
         path = write_recipe(tmp_path / f"{accumulate}.yaml", **STEADY | {"loss": {"contrastive": 0.0}}, batch=batch)
         with same_mask_for_every_clip():
-            train(load_recipe(path), data, tmp_path / f"run-{accumulate}", console=HookedConsole())
+            train(Stage1Recipe.load(path), data, tmp_path / f"run-{accumulate}", console=HookedConsole())
         runs[accumulate] = tmp_path / f"run-{accumulate}"
     for parted, whole in zip(logged(runs[2]), logged(runs[1]), strict=True):
         for name in ("loss", "loss/video_pixels", "loss/audio", "grad_norm"):
             assert parted[name] == pytest.approx(whole[name], rel=1e-3), (parted["step"], name)
-    begin = dict(run_module._model(load_recipe(path)).named_parameters())
+    begin = dict(run_module.new_model(Stage1Recipe.load(path)).named_parameters())
     assert trained_apart(state_of(runs[2], 4), state_of(runs[1], 4), begin) < 0.01
 
 
 def test_a_full_disk_while_saving_leaves_the_last_good_checkpoint_to_go_on_from(
     shards: Path, recipe_file: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, recipe, save = tmp_path / "run", load_recipe(recipe_file), torch.save
+    out, recipe, save = tmp_path / "run", Stage1Recipe.load(recipe_file), torch.save
 
     def full(content: Any, path: Any, *rest: Any) -> None:
         if "step-0000004" in str(path) and str(path).endswith("optimizer.pt"):
@@ -388,9 +394,9 @@ def test_a_full_disk_at_the_end_asks_for_a_resume_that_writes_the_model(
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    recipe = load_recipe(recipe_file, ["length.max_steps=2", "monitor.every_steps=0"])
+    recipe = Stage1Recipe.load(recipe_file, ["length.max_steps=2", "monitor.every_steps=0"])
     with monkeypatch.context() as context:
-        context.setattr(run_module, "replace_folder", full)
+        context.setattr(training_run, "replace_folder", full)
         with pytest.raises(CheckpointError, match=r"model cannot be saved .*--resume writes it"):
             train(recipe, shards, tmp_path / "run", console=HookedConsole())
     assert train(recipe, shards, tmp_path / "run", resume=True, console=HookedConsole()).state == "done"
@@ -403,17 +409,20 @@ def test_data_of_one_modality_train_by_reconstruction_and_it_is_said(
 ) -> None:
     data = tiny_shards(tmp_path / "shards", 16, modality=modality)
     console = HookedConsole()
-    recipe = load_recipe(recipe_file, ["length.max_steps=2", "figure.every_steps=2", "figure.num_clips=1"])
+    recipe = Stage1Recipe.load(recipe_file, ["length.max_steps=2", "figure.every_steps=2", "figure.num_clips=1"])
     summary = train(recipe, data, tmp_path / "run", console=console)
     assert {name for name in summary.losses if name.startswith("loss/")} == {f"loss/{part}" for part in parts}
     assert any("no contrastive loss, reconstruction alone is trained" in line for line in console.lines)
-    assert summary.diagnostics is not None
+    assert isinstance(summary.diagnostics, Diagnostics)
     assert summary.diagnostics.retrieval is None
-    assert {path.name for path in (tmp_path / "run" / "figures").iterdir()} == {"step-0000002.png", "curves.png"}
+    assert {path.name for path in (tmp_path / "run" / "figures").iterdir()} == {
+        "reconstruction-0000002.png",
+        "curves.png",
+    }
     folder = RunFolder(tmp_path / "run")
     with Image.open(folder.curves) as drawn:
         assert np.array_equal(np.asarray(drawn), draw_curves(folder.read_metrics(), "run")), "the last log too"
-    silent = load_recipe(recipe_file, ["loss.audio=0", "loss.video_pixels=0", "loss.video_motion=0"])
+    silent = Stage1Recipe.load(recipe_file, ["loss.audio=0", "loss.video_pixels=0", "loss.video_motion=0"])
     with pytest.raises(TrainingError, match="no part of the loss with a weight above 0 can be computed"):
         train(silent, data, tmp_path / "other", console=HookedConsole())
 
@@ -421,20 +430,20 @@ def test_data_of_one_modality_train_by_reconstruction_and_it_is_said(
 def test_mixed_modalities_train(recipe_file: Path, tmp_path: Path) -> None:
     data = tiny_shards(tmp_path / "shards", 24, modality=["both", "audio", "video"])
     console = HookedConsole()
-    summary = train(load_recipe(recipe_file), data, tmp_path / "run", console=console, opening="recipe: tiny")
+    summary = train(Stage1Recipe.load(recipe_file), data, tmp_path / "run", console=console, opening="recipe: tiny")
     assert all(value == value for value in summary.losses.values())
     assert console.lines[0] == "recipe: tiny"
     assert console.lines[1].startswith("vaemo-tiny, ")
 
 
 def test_a_warm_up_as_long_as_the_run_is_refused(shards: Path, recipe_file: Path, tmp_path: Path) -> None:
-    recipe = load_recipe(recipe_file, ["optim.warmup_share=null", "optim.warmup_epochs=5", "length.max_steps=6"])
+    recipe = Stage1Recipe.load(recipe_file, ["optim.warmup_share=null", "optim.warmup_epochs=5", "length.max_steps=6"])
     with pytest.raises(RecipeError, match=r"a warm-up of .* steps is as long as the run of 6"):
         train(recipe, shards, tmp_path / "run", console=HookedConsole())
 
 
 def test_pictures_larger_than_the_shards_are_refused(shards: Path, recipe_file: Path, tmp_path: Path) -> None:
-    recipe = load_recipe(recipe_file, ["model.overrides.image_size=80"])
+    recipe = Stage1Recipe.load(recipe_file, ["model.overrides.image_size=80"])
     with pytest.raises(RecipeError, match=r"image_size: pictures of 80 pixels .* which are 64 wide; give at most that"):
         train(recipe, shards, tmp_path / "run", console=HookedConsole())
 
@@ -471,10 +480,10 @@ def test_what_the_machine_lacks_is_told_before_anything_starts(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(RecipeError, match=r"precision.bf16: this CPU .* has no bfloat16; give auto or false"):
-        train(load_recipe(recipe_file, ["precision.bf16=true"]), shards, tmp_path / "run")
+        train(Stage1Recipe.load(recipe_file, ["precision.bf16=true"]), shards, tmp_path / "run")
     with pytest.raises(RecipeError, match=r"compile: torch.compile needs a C\+\+ compiler"):
-        train(load_recipe(recipe_file, ["compile=true"]), shards, tmp_path / "run")
-    assert environment.resolve_bf16(load_recipe(recipe_file, ["precision.bf16=auto"])) is False
+        train(Stage1Recipe.load(recipe_file, ["compile=true"]), shards, tmp_path / "run")
+    assert environment.resolve_bf16(Stage1Recipe.load(recipe_file, ["precision.bf16=auto"])) is False
     assert not (tmp_path / "run").exists()
 
 
@@ -483,7 +492,7 @@ def test_bfloat16_trains_on_a_cpu_that_has_it_and_rounds(
 ) -> None:
     monkeypatch.setattr(environment, "_cpu_has_bf16", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    recipe = load_recipe(recipe_file, ["precision.bf16=true", "length.max_steps=2"])
+    recipe = Stage1Recipe.load(recipe_file, ["precision.bf16=true", "length.max_steps=2"])
     train(recipe, shards, tmp_path / "run", console=HookedConsole())
     rounded, exact = logged(tmp_path / "run")[0], logged(whole)[0]
     assert rounded["step"] == exact["step"] == 1
@@ -495,7 +504,7 @@ def test_bfloat16_trains_on_a_cpu_that_has_it_and_rounds(
 
 
 def test_norms_biases_and_learned_tokens_do_not_decay(recipe_file: Path) -> None:
-    model = VAEmoForPreTraining(load_recipe(recipe_file).config())
+    model = VAEmoForPreTraining(Stage1Recipe.load(recipe_file).config())
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     matrices, others = ({names[id(parameter)] for parameter in group} for group in decay_groups(model))
     assert matrices | others == set(names.values())
@@ -546,13 +555,13 @@ def two_processes(recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_two_processes_train_the_model_that_one_trains_on_the_joint_batch(two_processes: Path, tmp_path: Path) -> None:
-    recipe = load_recipe(write_recipe(tmp_path / "r.yaml", **STEADY, batch={"per_device": 6}))
+    recipe = Stage1Recipe.load(write_recipe(tmp_path / "r.yaml", **STEADY, batch={"per_device": 6}))
     with same_mask_for_every_clip():
         train(recipe, two_processes / "shards", tmp_path / "run", console=HookedConsole())
     first, second = (load_file(two_processes / f"weights-{rank}.safetensors") for rank in range(2))
     assert same_state(first, second)
     alone = load_file(tmp_path / "run" / "model" / "model.safetensors")
-    begin = dict(run_module._model(recipe).named_parameters())
+    begin = dict(run_module.new_model(recipe).named_parameters())
     assert trained_apart(first, alone, begin) < 0.01
     for ours, theirs in zip(logged(two_processes / "steady"), logged(tmp_path / "run"), strict=True):
         assert ours == pytest.approx(theirs, rel=1e-3), ours["step"]
@@ -565,7 +574,7 @@ def test_two_processes_share_clips_of_any_modality_out(two_processes: Path, tmp_
     assert (record["identity"]["processes"], record["clips_per_step"], record["state"]) == (2, 4, "done")
     names = {path.name for path in checkpoints(out / "checkpoints")[-1].iterdir()}
     assert {"rng_state_0.pth", "rng_state_1.pth", "window_0.json", "window_1.json"} <= names
-    recipe = load_recipe(two_processes / "mixed.yaml", ["length.max_steps=4"], num_processes=2)
+    recipe = Stage1Recipe.load(two_processes / "mixed.yaml", ["length.max_steps=4"], num_processes=2)
     with pytest.raises(RecipeError, match="processes: 1, but the run has 2"):
         train(recipe, two_processes / "mixed_shards", unfinished(out, tmp_path), resume=True, console=HookedConsole())
 
@@ -597,14 +606,13 @@ def test_what_the_first_process_finds_in_the_run_folder_ends_all(two_processes: 
 def test_a_process_tells_what_the_first_does_not(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: UserError, said: str
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail() -> RunSummary:
         raise error
 
-    monkeypatch.setattr(run_command, "_run", fail)
     monkeypatch.setenv("RANK", "1")
     with pytest.raises(typer.Exit) as caught:
-        run_command.run_stage1(None, None, Path("out"), [], None, False)
+        run_command.run_training(fail)
     assert (caught.value.exit_code, capsys.readouterr().err) == (2, said)
     monkeypatch.setenv("RANK", "0")
     with pytest.raises(type(error)):
-        run_command.run_stage1(None, None, Path("out"), [], None, False)
+        run_command.run_training(fail)

@@ -6,7 +6,6 @@ B clips, T pictures, N tokens, P values of a token, F audio frames, M mel bins.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -14,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vaemo_clips.errors import FigureError
 from vaemo_train.data.augment import Augment
 from vaemo_train.data.dataset import EvenWindows
 from vaemo_train.models.config import VAEmoConfig
 from vaemo_train.models.patches import mel_patches, tubelets
 from vaemo_train.models.pretraining import VAEmoForPreTraining
-from vaemo_train.stage1.monitor import evaluating
+from vaemo_train.training.evaluating import evaluating
+from vaemo_train.training.picture import STYLE, rastered
 
 if TYPE_CHECKING:
     from vaemo_train.shards.folder import ShardFolder
@@ -33,7 +32,6 @@ _SIDE_IN: Final = 0.84
 """Of a picture on paper; eight of them and a spectrogram three times as wide stand side by side."""
 _LABELS_IN: Final = 0.62
 _TITLE_IN: Final = 0.3
-STYLE: Final[Any] = {"font.family": "DejaVu Sans", "font.size": 7.0, "text.parse_math": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,28 +91,6 @@ def draw(panels: list[Panel], title: str) -> NDArray[np.uint8]:
         for number, panel in enumerate(panels):
             _draw_panel(figure, panel, columns, top_in=_TITLE_IN + number * (3.1 * _SIDE_IN + _TITLE_IN))
         return rastered(figure)
-
-
-def rastered(figure: Any) -> NDArray[np.uint8]:
-    """Draw a figure of matplotlib as a picture (H, W, 3)."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-
-def write_png(picture: NDArray[np.uint8], path: Path) -> None:
-    """Write a picture (H, W, 3). Raises FigureError where the file cannot be written."""
-    from PIL import Image
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.draft")
-        Image.fromarray(picture).save(draft, format="png", optimize=True)
-        draft.replace(path)
-    except OSError as error:
-        raise FigureError(f"{path}: the figure cannot be written ({error.strerror or error}); make room") from error
 
 
 def _pictures(

@@ -6,12 +6,10 @@ Nothing is chosen by these numbers. B clips, N tokens, P values of a token, D wi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -24,6 +22,7 @@ from vaemo_train.evaluate.retrieval import Retrieval, retrieval
 from vaemo_train.models.config import VAEmoConfig
 from vaemo_train.models.encoder import VAEmoOutput
 from vaemo_train.models.pretraining import Reconstruction, VAEmoForPreTraining
+from vaemo_train.training.evaluating import evaluating, on_device
 
 if TYPE_CHECKING:
     from vaemo_train.shards.folder import ShardFolder
@@ -66,6 +65,12 @@ class Diagnostics:
         values |= self.spread.as_dict() if self.spread else {}
         return {f"monitor/{name}": value for name, value in values.items() if not np.isnan(value)}
 
+    def lines(self, step: int) -> Iterator[str]:
+        """As people read it: see `monitor_table`."""
+        from vaemo_train.stage1.monitor_table import monitor_lines
+
+        return monitor_lines(step, self)
+
 
 class Monitor:
     """Measures a model on one window of each of some rows; masks and windows are the same every time."""
@@ -91,7 +96,7 @@ class Monitor:
         pairs: list[_Pairs] = []
         with evaluating(model, bf16):
             for number, keys in enumerate(self._batches):
-                batch = _on_device(self._windows.__getitems__(keys), model.device)
+                batch = on_device(self._windows.__getitems__(keys), model.device)
                 inputs = self._augment(batch)
                 found = model(**inputs, batch_seed=self._mask_seed(number), return_reconstruction=True).reconstruction
                 _add_errors(sums, found, self._config)
@@ -188,28 +193,6 @@ def _add_errors(sums: dict[str, _Errors], found: Reconstruction, config: VAEmoCo
             sums[name].add(found.video_mask, target, prediction)
     if found.audio_mask is not None and found.audio_target is not None and found.audio_prediction is not None:
         sums["audio"].add(found.audio_mask, found.audio_target, found.audio_prediction)
-
-
-@contextmanager
-def evaluating(model: VAEmoForPreTraining, bf16: bool) -> Iterator[None]:
-    """Run the block without gradients, in eval mode and uncompiled (its shapes are not the training's)."""
-    was_training = model.training
-    model.eval()
-    devices = [model.device] if model.device.type == "cuda" else []
-    try:
-        with (
-            torch.no_grad(),
-            torch.random.fork_rng(devices),
-            torch.compiler.set_stance("force_eager"),
-            torch.autocast(model.device.type, torch.bfloat16, enabled=bf16),
-        ):
-            yield
-    finally:
-        model.train(was_training)
-
-
-def _on_device(batch: Batch, device: torch.device) -> Batch:
-    return {name: value.to(device) for name, value in batch.items()}
 
 
 def _numpy(values: Tensor) -> NDArray[np.float32]:

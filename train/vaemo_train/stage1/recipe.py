@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
-from vaemo_train.data.augment import AugmentSettings
 from vaemo_train.models.config import VAEmoConfig
-
-REFERENCE_BATCH = 256
-"""Clips of a step that `optim.base_lr` is meant for (Goyal et al. 2017, arXiv 1706.02677, linear scaling)."""
-
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Floor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from vaemo_train.training.recipe import Contradiction, TrainingRecipe
+from vaemo_train.training.settings import Count, Floor, MaskSettings, Settings, Share, Weight
 
 
 class ModelOverrides(TypedDict, total=False):
@@ -45,7 +34,7 @@ class ModelOverrides(TypedDict, total=False):
     projection_size: Count
 
 
-class ModelSettings(_Settings):
+class ModelSettings(Settings):
     """A named size of `VAEmoConfig`, and what differs from it."""
 
     size: Literal["vaemo-tiny", "vaemo-small", "vaemo-base"] = "vaemo-base"
@@ -56,14 +45,7 @@ class ModelSettings(_Settings):
     overrides: ModelOverrides = ModelOverrides()
 
 
-class MaskSettings(_Settings):
-    """Shares of the tokens that the encoder does not see: of the places of the picture, of the patches of the sound."""
-
-    video: float = Field(default=0.9, ge=0, lt=1)
-    audio: float = Field(default=0.8, ge=0, lt=1)
-
-
-class LossSettings(_Settings):
+class LossSettings(Settings):
     """Weights of the loss's parts, and floors of the targets' deviations.
 
     The contrastive part has a `temperature`; it compares windows as wholes, or where `contrastive_steps` is above 1
@@ -81,91 +63,12 @@ class LossSettings(_Settings):
     mel_std_floor: Floor = 0.3
 
 
-class DataSettings(_Settings):
-    """Shards (or --data), random windows of a row in each epoch, and processes that decode for each trainer.
-
-    Each of these `workers` keeps `prefetch` batches ready, in shared memory.
-    """
-
-    folder: Path | None = None
-    windows_per_row: int = Field(default=1, ge=1, le=100)
-    workers: int = Field(default=2, ge=0, le=128)
-    prefetch: int = Field(default=2, ge=1, le=16)
-
-
-class OptimSettings(_Settings):
-    """AdamW. The peak rate is `base_lr` x clips of a step / 256; it rises linearly, then falls as a cosine.
-
-    `final_lr_share` is the last rate over the peak; one of `warmup_share` (of all steps) and `warmup_epochs` may be
-    given. Norms, biases and learned embeddings do not decay.
-    """
-
-    base_lr: float = Field(default=3e-4, gt=0, le=1)
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.95)
-    weight_decay: Weight = 0.05
-    warmup_share: float | None = Field(default=None, ge=0)
-    warmup_epochs: float | None = Field(default=None, ge=0)
-    final_lr_share: Share = 0.01
-    grad_clip: float | None = Field(default=None, gt=0)
-
-
-class BatchSettings(_Settings):
-    """Clips on one device, and how many such batches make a step; processes multiply both."""
-
-    per_device: int = Field(default=64, ge=1)
-    accumulate: int = Field(default=1, ge=1)
-
-
-class LengthSettings(_Settings):
-    """How long: passes over all rows, or optimizer steps."""
-
-    epochs: float | None = Field(default=None, gt=0)
-    max_steps: int | None = Field(default=None, ge=1)
-
-
-class PrecisionSettings(_Settings):
-    """bfloat16 matrix products; `auto` takes them where the GPU, or without one the CPU, has them in hardware."""
-
-    bf16: Literal["auto"] | bool = "auto"
-
-
-class MonitorSettings(_Settings):
-    """Diagnostics on held-out clips every so many steps (0: never).
-
-    Without --holdout, `num_clips` of the data are kept out of the training, drawn with `seed`.
-    """
-
-    every_steps: int = Field(default=1000, ge=0)
-    num_clips: int = Field(default=512, ge=2)
-    seed: int = Field(default=0, ge=0)
-
-
-class FigureSettings(_Settings):
-    """A figure of original, masked and reconstructed held-out clips every so many steps (0: never)."""
-
-    every_steps: int = Field(default=5000, ge=0)
-    num_clips: int = Field(default=3, ge=1, le=16)
-
-
-class Stage1Recipe(_Settings):
-    """A recipe file. `recipe_file.load_recipe` reads one and checks what its sections ask of each other."""
+class Stage1Recipe(TrainingRecipe):
+    """A recipe file of stage 1."""
 
     model: ModelSettings = ModelSettings()
     mask: MaskSettings = MaskSettings()
     loss: LossSettings = LossSettings()
-    augment: AugmentSettings = AugmentSettings()
-    data: DataSettings = DataSettings()
-    optim: OptimSettings = OptimSettings()
-    batch: BatchSettings = BatchSettings()
-    length: LengthSettings = LengthSettings()
-    precision: PrecisionSettings = PrecisionSettings()
-    compile: bool = False
-    seed: int = Field(default=0, ge=0, lt=2**31)
-    logging_steps: int = Field(default=50, ge=1)
-    save_steps: int = Field(default=1000, ge=1)
-    keep_checkpoints: int = Field(default=2, ge=1)
-    monitor: MonitorSettings = MonitorSettings()
-    figure: FigureSettings = FigureSettings()
 
     def config(self) -> VAEmoConfig:
         """Return the model's configuration. Raises ValueError where its fields contradict each other."""
@@ -186,22 +89,16 @@ class Stage1Recipe(_Settings):
             **model.overrides,
         }
 
-    def clips_per_step(self, num_processes: int) -> int:
-        """Return how many clips one optimizer step sees."""
-        return self.batch.per_device * self.batch.accumulate * num_processes
+    def contradictions(self, num_processes: int) -> Iterator[Contradiction]:
+        """Yield what the loop, the loss, the masks and the model ask of each other's settings."""
+        from vaemo_train.stage1.recipe_faults import stage1_faults
 
-    def peak_lr(self, num_processes: int) -> float:
-        """Return the learning rate after the warm-up."""
-        return self.optim.base_lr * self.clips_per_step(num_processes) / REFERENCE_BATCH
+        yield from super().contradictions(num_processes)
+        yield from stage1_faults(self, num_processes)
 
-    def total_steps(self, batches_per_epoch: int) -> int:
-        """Return the number of optimizer steps; an epoch has `batches_per_epoch` batches of each process."""
-        if self.length.max_steps is not None:
-            return self.length.max_steps
-        return max(round((self.length.epochs or 0) * batches_per_epoch / self.batch.accumulate), 1)
+    @classmethod
+    def unknown_key(cls, place: tuple[str | int, ...]) -> str | None:
+        """Say why a field of the model cannot be among its overrides."""
+        from vaemo_train.stage1.recipe_faults import no_override
 
-    def warmup_steps(self, batches_per_epoch: int) -> int:
-        """Return the number of steps over which the learning rate rises."""
-        if self.optim.warmup_epochs is not None:
-            return round(self.optim.warmup_epochs * batches_per_epoch / self.batch.accumulate)
-        return round((self.optim.warmup_share or 0) * self.total_steps(batches_per_epoch))
+        return no_override(str(place[-1])) if place[:2] == ("model", "overrides") else None

@@ -9,12 +9,12 @@ from transformers import TrainingArguments
 
 from vaemo_clips.errors import RecipeError
 from vaemo_train.data.dataset import BOTH
-from vaemo_train.stage1.recipe import Stage1Recipe
-from vaemo_train.stage1.training_data import TrainingData
+from vaemo_train.training.recipe import TrainingRecipe
+from vaemo_train.training.training_data import TrainingData
 
 
 def trainer_arguments(
-    recipe: Stage1Recipe, out: Path, found: TrainingData, bf16: bool, num_processes: int
+    recipe: TrainingRecipe, out: Path, found: TrainingData, bf16: bool, num_processes: int
 ) -> TrainingArguments:
     """The Trainer's arguments. Raises RecipeError for a warm-up as long as the run."""
     total = recipe.total_steps(found.stream.batches_per_epoch)

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from transformers import TrainerCallback
 
 from vaemo_clips.errors import FigureError
-from vaemo_train.stage1.console import TrainingConsole
-from vaemo_train.stage1.curves import draw_curves
-from vaemo_train.stage1.figure import draw, reconstruct, write_png
-from vaemo_train.stage1.log_window import LogWindow
-from vaemo_train.stage1.monitor import Diagnostics, Monitor
-from vaemo_train.stage1.monitor_table import monitor_lines
-from vaemo_train.stage1.record import RunFolder
+from vaemo_train.models.encoder import VAEmoPreTrainedModel
+from vaemo_train.training.console import TrainingConsole
+from vaemo_train.training.curves import draw_curves
+from vaemo_train.training.log_window import LogWindow
+from vaemo_train.training.picture import write_png
+from vaemo_train.training.record import RunFolder
 
-if TYPE_CHECKING:
-    from vaemo_train.models.pretraining import VAEmoForPreTraining
-    from vaemo_train.shards.folder import ShardFolder
+Pictures = Mapping[str, NDArray[np.uint8]]
+"""Figures (H, W, 3) by what they show."""
 
 
-_CAPTION = "held-out clips; predictions are stretched to the mean and deviation of the original's own token"
+class Diagnostics(Protocol):
+    """What held-out clips say at one step."""
+
+    def as_dict(self) -> dict[str, float]:
+        """Flat, for logs."""
+
+    def lines(self, step: int) -> Iterable[str]:
+        """As people read it."""
 
 
 class Writer:
@@ -48,12 +53,12 @@ class Writer:
             return f"note: the numbers of step {step:,} could not be written ({error.strerror}); make room"
         return None
 
-    def add_figure(self, step: int, picture: NDArray[np.uint8]) -> str:
-        """Add the figure of one step; return its file, or why it could not be written."""
-        path = self._folder.figures / f"step-{step:07d}.png"
+    def add_figure(self, step: int, name: str, picture: NDArray[np.uint8]) -> str:
+        """Add a figure of one step; return its file, or why it could not be written."""
+        path = self._folder.figures / f"{name}-{step:07d}.png"
         try:
             write_png(picture, path)
-            self._board.add_image("reconstruction", picture, step, dataformats="HWC")
+            self._board.add_image(name, picture, step, dataformats="HWC")
         except (FigureError, OSError) as error:
             return f"note: {error}"
         return f"figure: {path}"
@@ -85,27 +90,30 @@ class Watching(TrainerCallback):
         self.last_losses: dict[str, Any] = {}
         self.last_diagnostics: Diagnostics | None = None
         self._has_figures = False
-        self._due: list[tuple[int, Callable[[int, VAEmoForPreTraining], None]]] = []
+        self._due: list[tuple[int, Callable[[int, Any], None]]] = []
 
-    def watch_with(self, monitor: Monitor, every_steps: int, bf16: bool) -> None:
-        """Measure held-out clips every so many steps and after the last."""
+    def watch_with(self, look: Callable[[Any], Diagnostics], every_steps: int) -> None:
+        """Look at held-out clips every so many steps and after the last."""
 
-        def measure(step: int, model: VAEmoForPreTraining) -> None:
-            found = monitor.measure(model, bf16)
+        def measure(step: int, model: VAEmoPreTrainedModel) -> None:
+            found = look(model)
             self.last_diagnostics = found
             self._write(step, found.as_dict())
-            self.console.announce(*monitor_lines(step, found))
+            self.console.announce(*found.lines(step))
 
         self._due.append((every_steps, measure))
 
-    def draw_with(self, folder: ShardFolder, rows: NDArray[np.int64], every_steps: int, seed: int, bf16: bool) -> None:
-        """Draw these rows every so many steps and after the last."""
+    def draw_with(self, draw: Callable[[int, Any, bool], Pictures], every_steps: int) -> None:
+        """Draw every so many steps and after the last.
 
-        def draw_step(step: int, model: VAEmoForPreTraining) -> None:
-            panels = reconstruct(model, folder, rows, seed=seed, bf16=bf16)
+        `draw` gets the step, the model, and whether pictures are wanted of this process; all of them run the model.
+        """
+
+        def draw_step(step: int, model: VAEmoPreTrainedModel) -> None:
+            pictures = draw(step, model, self._writer is not None)
             if self._writer is not None:
-                picture = draw(panels, f"step {step:,}, {_CAPTION}")
-                self.console.announce(self._writer.add_figure(step, picture))
+                for name, picture in pictures.items():
+                    self.console.announce(self._writer.add_figure(step, name, picture))
                 self._draw_curves()
 
         self._has_figures = True

@@ -1,4 +1,4 @@
-"""`Stage1Trainer`: transformers' Trainer with our stream of batches, named losses and checkpoints that are whole.
+"""`StageTrainer`: transformers' Trainer with our stream of batches, named losses and checkpoints that are whole.
 
 B clips of a batch.
 """
@@ -20,29 +20,33 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from vaemo_clips.errors import CheckpointError, TrainingError
 from vaemo_train.data.augment import Augment
 from vaemo_train.data.batch import Batch
-from vaemo_train.models.pretraining import VAEmoForPreTraining, VAEmoPreTrainingOutput
-from vaemo_train.stage1 import checkpoint
-from vaemo_train.stage1.checkpoint import JointCheckpointError
-from vaemo_train.stage1.interruption import Interruption
-from vaemo_train.stage1.log_window import LogWindow
-from vaemo_train.stage1.optimizer import adamw
-from vaemo_train.stage1.recipe import Stage1Recipe
-from vaemo_train.stage1.step_check import Seen, fault_of_step, is_broken
-from vaemo_train.stage1.stream import BatchStream
+from vaemo_train.models.encoder import VAEmoPreTrainedModel
+from vaemo_train.training import checkpoint
+from vaemo_train.training.checkpoint import JointCheckpointError
+from vaemo_train.training.interruption import Interruption
+from vaemo_train.training.log_window import LogWindow
+from vaemo_train.training.optimizer import adamw
+from vaemo_train.training.recipe import TrainingRecipe
+from vaemo_train.training.step_check import Seen, fault_of_step, is_broken
+from vaemo_train.training.stream import BatchStream
 
 _ON_CPU = frozenset({"batch_seed", "row_number", "is_real", "has_padding"})
 """What the program branches on or tells people; on a GPU it would have to be waited for."""
 
 
-class Stage1Trainer(Trainer):
-    """Trains a model on a stream of batches; stops before a step whose loss or gradient is no number."""
+class StageTrainer(Trainer):
+    """Trains a model on a stream of batches; stops before a step whose loss or gradient is no number.
+
+    The model returns `loss` (), its unweighted `parts` and `metrics` by name. A stage may give it more inputs
+    (`more_inputs`) and another optimizer (`make_optimizer`).
+    """
 
     def __init__(
         self,
-        model: VAEmoForPreTraining,
+        model: VAEmoPreTrainedModel,
         args: TrainingArguments,
         *,
-        recipe: Stage1Recipe,
+        recipe: TrainingRecipe,
         stream: BatchStream,
         checkpoints: Path,
         interruption: Interruption,
@@ -61,7 +65,7 @@ class Stage1Trainer(Trainer):
         self.remove_callback(PrinterCallback)
         self.remove_callback(ProgressCallback)
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
-            raise TrainingError("stage 1 trains with DDP; start it by torchrun or a plain `accelerate launch`")
+            raise TrainingError("training runs with DDP; start it by torchrun or a plain `accelerate launch`")
 
     @property
     def stopped_early(self) -> bool:
@@ -84,26 +88,28 @@ class Stage1Trainer(Trainer):
         inputs: Batch,
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
-    ) -> Tensor | tuple[Tensor, VAEmoPreTrainingOutput]:
+    ) -> Tensor | tuple[Tensor, Any]:
         """Augment on the device, run the model, note its losses by name."""
         seed = int(inputs["batch_seed"])
         chance = torch.Generator().manual_seed((seed + 2) % 2**63)  # the model draws from seed and seed + 1
         with torch.no_grad():
             features = self._augment(inputs, chance)
-        output: VAEmoPreTrainingOutput = model(
+        output: Any = model(
             **features,
             clip_number=inputs["clip_number"],
             window_begin_s=inputs["window_begin_s"],
             batch_seed=seed,
+            **self.more_inputs(inputs, seed),
         )
-        assert output.loss is not None
         self._note(output, inputs)
         return (output.loss, output) if return_outputs else output.loss
 
-    def _note(self, output: VAEmoPreTrainingOutput, inputs: Batch) -> None:
+    def more_inputs(self, inputs: Batch, seed: int) -> dict[str, Any]:
+        """What a stage's model gets besides the augmented batch; `seed` is the batch's."""
+        return {}
+
+    def _note(self, output: Any, inputs: Batch) -> None:
         """Keep what the log and the check of this step need; nothing is waited for."""
-        assert output.loss is not None
-        assert output.parts is not None
         values = {**output.parts, "loss": output.loss}
         stacked = torch.stack([value.detach().float() for value in values.values()])
         self._seen.append(Seen(list(values), stacked, inputs["row_number"]))
@@ -176,8 +182,12 @@ class Stage1Trainer(Trainer):
         if self.optimizer is None:
             trained = self.model if model is None else model
             assert trained is not None
-            self.optimizer = adamw(trained, self._recipe.optim, self.args.learning_rate)
+            self.optimizer = self.make_optimizer(trained)
         return self.optimizer
+
+    def make_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        """The optimizer of a model, with one rate for all of it."""
+        return adamw(model, self._recipe.optim, self.args.learning_rate)
 
     def floating_point_ops(self, inputs: Mapping[str, Any]) -> int:
         """Nothing is counted here; benchmarks/stage1_step.py does."""
@@ -239,7 +249,7 @@ class Stage1Trainer(Trainer):
 class _Flow(TrainerCallback):
     """What the Trainer's own flow leaves to be mended: its epoch, its intervals on a resume, and when to stop."""
 
-    def __init__(self, trainer: Stage1Trainer) -> None:
+    def __init__(self, trainer: StageTrainer) -> None:
         self._trainer = trainer
 
     def on_train_begin(self, args: TrainingArguments, state: Any, control: Any, **_: Any) -> None:
@@ -269,4 +279,6 @@ def _modalities_of(name: str) -> set[str]:
     """The modalities that a logged value is about."""
     if "contrastive" in name:
         return {"video", "audio"}
+    if "visual" in name or "acoustic" in name:  # a path of stage 2
+        return {"video"} if "visual" in name else {"audio"}
     return {modality for modality in ("video", "audio") if modality in name}

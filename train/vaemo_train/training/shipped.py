@@ -8,8 +8,6 @@ from typing import Final
 
 from vaemo_clips.errors import RecipeError
 
-WITH_GPU: Final = "stage1"
-WITHOUT_GPU: Final = "stage1-cpu"
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 
 
@@ -21,23 +19,23 @@ class RecipeChoice:
     words: str
 
 
-def shipped_recipes() -> dict[str, Path]:
-    """Return the shipped recipes by name: inside the package where it was installed, beside it in a source tree."""
+def shipped_recipes(stage: str = "stage1") -> dict[str, Path]:
+    """Return the shipped recipes of a stage by name: inside an installed package, beside it in a source tree."""
     for folder in (_PACKAGE / "recipes", _PACKAGE.parent / "recipes"):
-        found = {path.stem: path for path in sorted(folder.glob("stage1*.yaml"), key=lambda path: path.stem)}
+        found = {path.stem: path for path in sorted(folder.glob(f"{stage}*.yaml"), key=lambda path: path.stem)}
         if found:
             return found
     return {}
 
 
-def choose_recipe(given: str | None) -> RecipeChoice:
-    """Return the shipped recipe of this name, else the file at this path; given None, what suits the machine.
+def choose_recipe(given: str | None, stage: str = "stage1") -> RecipeChoice:
+    """Return the stage's shipped recipe of this name, else the file at this path; given None, what suits the machine.
 
     Raises RecipeError, which lists the shipped ones, where there is neither.
     """
     if given is None:
-        return _suited()
-    shipped = shipped_recipes()
+        return _suited(stage)
+    shipped = shipped_recipes(stage)
     if given in shipped:
         return RecipeChoice(shipped[given], f"recipe: {given}")
     if Path(given).is_file():
@@ -46,8 +44,9 @@ def choose_recipe(given: str | None) -> RecipeChoice:
     raise RecipeError(f"--recipe {given}: no such file, and no shipped recipe; shipped are {names}")
 
 
-def _suited() -> RecipeChoice:
+def _suited(stage: str) -> RecipeChoice:
     import torch
 
-    name, why = (WITH_GPU, "a CUDA device is there") if torch.cuda.is_available() else (WITHOUT_GPU, "no CUDA device")
-    return RecipeChoice(choose_recipe(name).path, f"recipe: {name} ({why}; --recipe takes another)")
+    has_gpu = torch.cuda.is_available()
+    name, why = (stage, "a CUDA device is there") if has_gpu else (f"{stage}-cpu", "no CUDA device")
+    return RecipeChoice(choose_recipe(name, stage).path, f"recipe: {name} ({why}; --recipe takes another)")

@@ -13,7 +13,7 @@ from typing import Any
 
 from vaemo_clips.errors import RecipeError
 from vaemo_clips.workers import num_cores
-from vaemo_train.stage1.recipe import Stage1Recipe
+from vaemo_train.training.recipe import TrainingRecipe
 
 _PACKAGES = ("vaemo", "torch", "transformers", "accelerate", "numpy", "pyarrow", "simplejpeg", "safetensors")
 
@@ -28,7 +28,7 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0") or "0")
 
 
-def resolve_bf16(recipe: Stage1Recipe) -> bool:
+def resolve_bf16(recipe: TrainingRecipe) -> bool:
     """Return whether matrix products are in bfloat16. Raises RecipeError where the machine has none."""
     import torch
 
@@ -46,7 +46,7 @@ def resolve_bf16(recipe: Stage1Recipe) -> bool:
     return able
 
 
-def check_compile(recipe: Stage1Recipe) -> None:
+def check_compile(recipe: TrainingRecipe) -> None:
     """Raise RecipeError where the recipe asks for torch.compile and there is no compiler."""
     import torch
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from vaemo_train.stage1.recipe import OptimSettings
+from vaemo_train.training.settings import OptimSettings
 
 
 def adamw(model: nn.Module, settings: OptimSettings, peak_lr: float) -> torch.optim.AdamW:

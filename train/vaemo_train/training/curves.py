@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vaemo_train.stage1.figure import STYLE, rastered
+from vaemo_train.training.picture import STYLE, rastered
 
 _SIZE_IN: Final = (8.4, 5.2)
 _STYLE: Final[Any] = {**STYLE, "font.size": 7.5, "axes.spines.top": False, "axes.spines.right": False}

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from vaemo_clips.errors import RecipeError, RunFolderError
 from vaemo_clips.whole_file import locked_folder, write_text
-from vaemo_train.stage1.checkpoint import last_checkpoint, step_of
-from vaemo_train.stage1.recipe import Stage1Recipe
-from vaemo_train.stage1.recipe_file import load_recipe, recipe_text
+from vaemo_train.training.checkpoint import last_checkpoint, step_of
+from vaemo_train.training.recipe import TrainingRecipe
+from vaemo_train.training.recipe_file import recipe_text
 
 FORMAT_VERSION: Final = 1
 _FREE: Final = frozenset(
@@ -75,7 +75,7 @@ class RunFolder:
             f"{self.path} holds a run {state}; add --resume to go on with it, or give another --out for a new one"
         )
 
-    def check_resume(self, recipe: Stage1Recipe, facts: Mapping[str, Any]) -> Path | None:
+    def check_resume(self, recipe: TrainingRecipe, facts: Mapping[str, Any]) -> Path | None:
         """Return the checkpoint to go on from, None where no step was saved yet.
 
         `facts` are those of run.json's `identity`. Raises RunFolderError where no run, or a finished one, is here,
@@ -84,7 +84,7 @@ class RunFolder:
         record = self.read_record()
         if record["state"] == "done":
             raise RunFolderError(f"{self.path}: this run is done; its model is {self.model}, begin another elsewhere")
-        differences = list(_recipe_differences(load_recipe(self.recipe, num_processes=2), recipe))
+        differences = list(_recipe_differences(type(recipe).load(self.recipe, num_processes=2), recipe))
         differences += [
             f"{name}: {_shown(facts[name])}, but the run has {_shown(value)}"
             for name, value in record["identity"].items()
@@ -97,7 +97,7 @@ class RunFolder:
             )
         return last_checkpoint(self.checkpoints)
 
-    def begin(self, recipe: Stage1Recipe, record: dict[str, Any]) -> None:
+    def begin(self, recipe: TrainingRecipe, record: dict[str, Any]) -> None:
         """Write the recipe and run.json of a run that begins; its state is "running". Raises RunFolderError."""
         try:
             write_text(self.recipe, "# The recipe of this run, as it was resolved.\n" + recipe_text(recipe))
@@ -162,7 +162,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _recipe_differences(old: Stage1Recipe, new: Stage1Recipe) -> Iterator[str]:
+def _recipe_differences(old: TrainingRecipe, new: TrainingRecipe) -> Iterator[str]:
     before, after = (dict(_flat(recipe.model_dump(mode="json"))) for recipe in (old, new))
     for key in sorted(before.keys() | after.keys()):
         if key in _FREE or key.startswith("figure."):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vaemo_clips.errors import CheckpointError
-from vaemo_train.stage1.environment import num_processes, rank
+from vaemo_train.training.environment import num_processes, rank
 
 MARKER: Final = "checkpoint.json"
 FORMAT_VERSION: Final = 1

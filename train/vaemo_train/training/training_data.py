@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vaemo_clips.errors import RecipeError, TrainingError
+from vaemo_clips.errors import RecipeError
 from vaemo_train.data.dataset import BOTH, PICTURE_ONLY, SOUND_ONLY, WindowDataset
 from vaemo_train.evaluate.folds import Holdout
 from vaemo_train.shards.folder import ShardFolder
-from vaemo_train.stage1.environment import rank
-from vaemo_train.stage1.held_out import RowChoice, choose_rows
-from vaemo_train.stage1.recipe import Stage1Recipe
-from vaemo_train.stage1.stream import BatchStream
+from vaemo_train.training.environment import rank
+from vaemo_train.training.held_out import RowChoice, choose_rows
+from vaemo_train.training.recipe import TrainingRecipe
+from vaemo_train.training.stream import BatchStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,25 @@ class TrainingData:
         }
 
 
-def open_data(recipe: Stage1Recipe, data: Path, holdout: Holdout | None, num_processes: int) -> TrainingData:
-    """Open the shards and choose what is trained on. Raises ShardError, SplitError, RecipeError, TrainingError."""
+def open_data(
+    recipe: TrainingRecipe,
+    data: Path,
+    holdout: Holdout | None,
+    num_processes: int,
+    image_size: int,
+    choose: Callable[[ShardFolder, RowChoice], RowChoice] | None = None,
+) -> TrainingData:
+    """Open the shards and choose what is trained on; `choose` returns what a stage can use of the rows.
+
+    The model sees pictures of `image_size` px. Raises ShardError, SplitError, RecipeError, TrainingError.
+    """
     folder = ShardFolder.open(data)
-    _check_pictures(recipe, folder)
+    _check_pictures(image_size, folder)
     monitored = bool(recipe.monitor.every_steps or recipe.figure.every_steps)
     rows = choose_rows(folder.rows, holdout, recipe.monitor.num_clips, recipe.monitor.seed, monitored)
+    if choose is not None:
+        rows = choose(folder, rows)
     dataset = WindowDataset(folder, rows.train, seed=recipe.seed)
-    _check_parts(recipe, dataset)
     stream = BatchStream(
         dataset,
         recipe.batch.per_device,
@@ -60,26 +72,11 @@ def open_data(recipe: Stage1Recipe, data: Path, holdout: Holdout | None, num_pro
     return TrainingData(folder, rows, dataset, stream)
 
 
-def _check_pictures(recipe: Stage1Recipe, folder: ShardFolder) -> None:
+def _check_pictures(wanted: int, folder: ShardFolder) -> None:
     """Raise RecipeError where the model asks for larger pictures than were stored."""
-    wanted, stored = recipe.config().image_size, folder.settings.size_px
+    stored = folder.settings.size_px
     if wanted > stored:
         raise RecipeError(
             f"model.overrides.image_size: pictures of {wanted} pixels cannot be cut from those in {folder.path}, "
             f"which are {stored} wide; give at most that"
-        )
-
-
-def _check_parts(recipe: Stage1Recipe, dataset: WindowDataset) -> None:
-    """Raise TrainingError where no part of the loss that has a weight can be computed from the data."""
-    kinds, loss = dataset.kinds, recipe.loss
-    weights = (
-        (loss.video_pixels + loss.video_motion) * bool((kinds != SOUND_ONLY).any())
-        + loss.audio * bool((kinds != PICTURE_ONLY).any())
-        + loss.contrastive * bool((kinds == BOTH).any())
-    )
-    if not weights:
-        raise TrainingError(
-            f"{dataset.folder.path}: no part of the loss with a weight above 0 can be computed from these clips; "
-            "weigh the parts of the modality that they have"
         )

@@ -1,0 +1,70 @@
+"""A training as a user of a command sees it: errors of several processes, interruptions, the words at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from vaemo_clips.errors import MissingExtraError, RecipeError, RunFolderError, SplitError, UserError
+from vaemo_train.training.checkpoint import JointCheckpointError
+from vaemo_train.training.environment import rank
+
+if TYPE_CHECKING:
+    from vaemo_train.training.run import RunSummary
+
+_ON_ALL: Final = (RecipeError, SplitError, RunFolderError, MissingExtraError, JointCheckpointError)
+"""Errors that every process of a training finds alike; the first one tells them."""
+
+
+def run_training(train: Callable[[], RunSummary]) -> None:
+    """Train and print a summary; leaves with 130 where the run was interrupted.
+
+    Raises the UserErrors of `train` on the first process; the others say what is theirs alone, and leave with 2.
+    """
+    first = rank() == 0
+    try:
+        summary = train()
+    except KeyboardInterrupt:
+        if first:
+            typer.echo("stopped at once; --resume goes on from the last checkpoint, if there is one", err=True)
+        raise typer.Exit(130) from None
+    except UserError as error:
+        if first:
+            raise
+        if not isinstance(error, _ON_ALL):
+            typer.echo(f"error on process {rank()}: {error}", err=True)
+        raise typer.Exit(2) from None
+    if first:
+        for line in summary_lines(summary):
+            typer.echo(line)
+    if summary.state == "interrupted":
+        raise typer.Exit(130)
+
+
+def summary_lines(summary: RunSummary) -> Iterator[str]:
+    """Yield what a user wants to know at the end of a run, and the likely next command."""
+    if summary.state == "interrupted":
+        yield (
+            f"interrupted after step {summary.step:,} of {summary.total_steps:,}; checkpoint {summary.checkpoint}: "
+            "the same command with --resume goes on"
+        )
+        return
+    losses = "  ".join(
+        f"{name.removeprefix('loss/')} {value:.4g}" for name, value in summary.losses.items() if name.startswith("loss")
+    )
+    yield f"done: {summary.total_steps:,} steps in {duration_text(summary.wall_s)}; last losses: {losses or 'none'}"
+    if summary.diagnostics is not None:
+        yield from summary.diagnostics.lines(summary.step)
+    yield f"model: {summary.folder.model}   recipe: {summary.folder.recipe}   numbers: {summary.folder.metrics}"
+    if summary.folder.curves.exists():
+        yield f"curves: {summary.folder.curves}   other figures: {summary.folder.figures}"
+    yield f"next: tensorboard --logdir {summary.folder.tensorboard}"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration as people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
