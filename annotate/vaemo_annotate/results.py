@@ -19,6 +19,7 @@ from vaemo_annotate.progress import RunCounts
 from vaemo_annotate.prompt import Prompt
 from vaemo_annotate.run_folder import RunFolder
 from vaemo_annotate.settings import RunSettings
+from vaemo_clips.caption import CAPTION_SCHEMA_VERSION
 from vaemo_clips.errors import VaemoError
 from vaemo_clips.file_facts import sha256_of
 from vaemo_clips.manifest import Manifest
@@ -62,6 +63,7 @@ def run_record(
     finished_at = datetime.now(UTC)
     return {
         "vaemo_version": version("vaemo"),
+        "caption_schema_version": CAPTION_SCHEMA_VERSION,
         "complete": True,
         "pilot": settings.pilot is not None,
         "prompt": _prompt_record(prompt, settings, prompt_text),

@@ -6,6 +6,9 @@ import pyarrow as pa
 
 from vaemo_clips.clip import CLIP_SCHEMA
 
+CAPTION_SCHEMA_VERSION: int = 1
+"""Of the columns below; `run.json` tells it as caption_schema_version. A run that tells none is of version 1."""
+
 STEP_TYPE = pa.struct(
     [
         ("name", pa.string()),

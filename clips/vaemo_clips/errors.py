@@ -11,9 +11,11 @@ A message says what is wrong, where, which value, the rule, and the remedy, in o
     │   ├── FigureError      a figure, or a file of numbers, that cannot be written as asked for
     │   ├── FaceModelError   a face network's file that is missing or wrong
     │   ├── ShardError       training shards that are missing, damaged or of another version
+    │   ├── CaptionError     captions that cannot be used: none found, of unknown clips, of a schema of the future
     │   ├── RecipeError      a training recipe that cannot be used (all its faults at once)
     │   ├── CheckpointError  a checkpoint that cannot be read or saved, or is of another kind
     │   ├── TrainingError    a training that cannot go on: a loss that is no number, data that do not suffice
+    │   ├── TextModelError   a text encoder that is missing or cannot be used, or embeddings of another one
     │   ├── SplitError       folds that share a speaker, or have too few clips
     │   └── MissingExtraError  an optional dependency that is not installed
     └── MediaError           one file or segment that cannot be used; becomes a typed reject
@@ -58,6 +60,10 @@ class ShardError(UserError):
     """Training shards that are missing, damaged, or of another version."""
 
 
+class CaptionError(UserError):
+    """Captions that cannot be used: none found, unfinished, damaged, of unknown clips, or of a later schema."""
+
+
 class RecipeError(UserError):
     """A training recipe that cannot be used; the message lists every fault with its path in the file."""
 
@@ -68,6 +74,10 @@ class CheckpointError(UserError):
 
 class TrainingError(UserError):
     """A training that cannot go on: a loss that is no number, or data that do not suffice."""
+
+
+class TextModelError(UserError):
+    """A text encoder that is not there or cannot be used, or stored embeddings of another one."""
 
 
 class SplitError(UserError):

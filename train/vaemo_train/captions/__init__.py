@@ -1,0 +1,1 @@
+"""From folders of captions to the texts of training rows: found, judged, joined with the clips of the shards."""
