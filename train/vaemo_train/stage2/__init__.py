@@ -1,0 +1,1 @@
+"""Stage 2: paths through the encoder aligned with what captions say of a clip."""
