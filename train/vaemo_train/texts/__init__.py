@@ -1,0 +1,1 @@
+"""Texts as vectors: a frozen text encoder, and its embeddings of captions kept on disk."""
