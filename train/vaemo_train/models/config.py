@@ -1,7 +1,8 @@
-"""The configuration of the unified encoder and of its pre-training head."""
+"""The configuration of the unified encoder and of its heads for pre-training and for alignment with captions."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from transformers import PreTrainedConfig
@@ -14,11 +15,13 @@ SIZES: dict[str, dict[str, int]] = {
 }
 """Widths of HiCMAE's scale (arXiv 2401.05698); those of VAEmo itself are not public, so these are our choice."""
 
+ALIGNMENT_PATHS = ("visual", "acoustic", "affect")
+"""What descriptions are aligned with: video alone, sound alone, and all that a clip has, fused."""
 LOSS_PARTS = ("video_pixels", "video_motion", "audio", "contrastive")
 
 
 class VAEmoConfig(PreTrainedConfig):
-    """Settings of `VAEmoModel` and `VAEmoForPreTraining`; every default is our choice, not the paper's.
+    """Settings of `VAEmoModel` and of the models around it; every default is our choice, not the paper's.
 
     Input: `num_frames` pictures of `image_size` px, `frame_stride_s` apart, in tubelets of `tubelet_frames` pictures
     and `patch_size` px; `num_audio_frames` frames of `num_mel_bins` log-mel bins, `audio_hop_s` apart, in patches of
@@ -32,6 +35,10 @@ class VAEmoConfig(PreTrainedConfig):
     differences in [-1, 1], and of normalised log-mel. `log_mel_mean` and `log_mel_std` normalise the natural logarithm
     of energy. The contrastive loss compares windows as wholes, or where `contrastive_steps` is above 1 their courses
     over so many stretches, moment by moment.
+
+    Alignment with captions (stage 2): descriptions as vectors of `text_size` from the frozen `text_model` meet clips in
+    `alignment_size` dimensions, at a temperature of each path that begins at `alignment_temperature` and stays between
+    its bounds. A share `soft_share` of a target goes by how alike descriptions are, at `soft_temperature`.
     """
 
     model_type = "vaemo"
@@ -72,14 +79,26 @@ class VAEmoConfig(PreTrainedConfig):
     contrastive_temperature: float = 0.07
     loss_weights: dict[str, float] | None = None
 
+    text_model: str | None = None
+    text_model_digest: str | None = None
+    text_size: int = 384
+    alignment_size: int = 256
+    alignment_temperature: float = 0.07
+    alignment_temperature_min: float = 0.01
+    alignment_temperature_max: float = 0.5
+    soft_share: float = 0.0
+    soft_temperature: float = 0.1
+    alignment_weights: dict[str, float] | None = None
+
     def __post_init__(self, **kwargs: Any) -> None:
         """Fill in the weights of the loss and check what the shapes rest on. Raises ValueError."""
         weights = {"video_pixels": 1.0, "video_motion": 1.0, "audio": 1.0, "contrastive": 0.0025}
         self.loss_weights = {**weights, **(self.loss_weights or {})}
-        unknown = sorted(set(self.loss_weights) - set(LOSS_PARTS))
-        if unknown:
-            raise ValueError(f"loss_weights names {', '.join(unknown)}; its parts are {', '.join(LOSS_PARTS)}")
+        self.alignment_weights = {**dict.fromkeys(ALIGNMENT_PATHS, 1.0), **(self.alignment_weights or {})}
+        _check_names("loss_weights", self.loss_weights, LOSS_PARTS)
+        _check_names("alignment_weights", self.alignment_weights, ALIGNMENT_PATHS)
         self._check_shapes()
+        self._check_alignment()
         super().__post_init__(**kwargs)
 
     def _check_shapes(self) -> None:
@@ -98,6 +117,18 @@ class VAEmoConfig(PreTrainedConfig):
         for width in ("hidden_size", "decoder_hidden_size"):
             if getattr(self, width) % 8:
                 raise ValueError(f"{width}={getattr(self, width)} must be a multiple of 8 (sine-cosine positions)")
+
+    def _check_alignment(self) -> None:
+        low, begin, high = self.alignment_temperature_min, self.alignment_temperature, self.alignment_temperature_max
+        if not 0 < low <= begin <= high:
+            raise ValueError(
+                f"alignment_temperature={begin} must lie between alignment_temperature_min={low}, which is above 0, "
+                f"and alignment_temperature_max={high}"
+            )
+        if not 0 <= self.soft_share <= 1:
+            raise ValueError(f"soft_share={self.soft_share} must be between 0 and 1")
+        if self.soft_temperature <= 0:
+            raise ValueError(f"soft_temperature={self.soft_temperature} must be above 0")
 
     @classmethod
     def of_size(cls, size: str, **overrides: Any) -> VAEmoConfig:
@@ -140,3 +171,9 @@ class VAEmoConfig(PreTrainedConfig):
     def window_s(self) -> float:
         """Seconds of picture and sound that one forward pass sees."""
         return self.num_frames * self.frame_stride_s
+
+
+def _check_names(setting: str, weights: Mapping[str, float], parts: tuple[str, ...]) -> None:
+    unknown = sorted(set(weights) - set(parts))
+    if unknown:
+        raise ValueError(f"{setting} names {', '.join(unknown)}; its parts are {', '.join(parts)}")

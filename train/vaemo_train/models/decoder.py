@@ -18,7 +18,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from vaemo_train.models.block import AUDIO, VIDEO, Layout, Mlp, ModalityNorm, attention_mask
 from vaemo_train.models.config import VAEmoConfig
-from vaemo_train.models.encoder import FixedPositions
+from vaemo_train.models.embedding import FixedPositions
 
 _ON_AXIS, _OFF_AXIS = 2.0, 0.2
 """What a head's weights begin multiplied by: those of the half of a position that it goes by, and of the other."""

@@ -16,9 +16,10 @@ from transformers.utils.generic import ModelOutput
 
 from vaemo_train.models.block import AUDIO, VIDEO, Block, Layout, ModalityNorm, ResidualOut
 from vaemo_train.models.config import VAEmoConfig
-from vaemo_train.models.patches import audio_token_padding, mel_patches, tubelets, video_token_padding
+from vaemo_train.models.embedding import FixedPositions, TokenEmbedding
+from vaemo_train.models.patches import audio_token_padding, video_token_padding
+from vaemo_train.models.pooling import mean_of_modalities, pooled
 from vaemo_train.models.position_means import PositionMeans
-from vaemo_train.models.positions import audio_positions, video_positions
 
 Scope = Literal["cross", "within"]
 
@@ -46,31 +47,11 @@ class VAEmoOutput(ModelOutput):
     @property
     def layout(self) -> Layout:
         """Which of the tokens are whose."""
-        assert self.last_hidden_state is not None
+        hidden_BND = self.lower_hidden_state if self.last_hidden_state is None else self.last_hidden_state
+        assert hidden_BND is not None
         assert self.num_video_tokens is not None
-        num_tokens = self.last_hidden_state.shape[1]
+        num_tokens = hidden_BND.shape[1]
         return Layout(self.num_video_tokens, num_tokens - self.num_video_tokens, self.is_padding)
-
-
-class FixedPositions(nn.Module):
-    """Positions of video and audio tokens at one width; not learned, not saved."""
-
-    video_ND: Tensor
-    audio_ND: Tensor
-
-    def __init__(self, config: VAEmoConfig, width: int) -> None:
-        super().__init__()
-        self.config, self.width = config, width
-        self.register_buffer("video_ND", torch.empty(config.num_video_tokens, width), persistent=False)
-        self.register_buffer("audio_ND", torch.empty(config.num_audio_tokens, width), persistent=False)
-        self.fill()
-
-    @torch.no_grad()
-    def fill(self) -> None:
-        """Compute the positions; `from_pretrained` makes modules without values."""
-        if not self.video_ND.is_meta:
-            self.video_ND.copy_(video_positions(self.config, self.width))
-            self.audio_ND.copy_(audio_positions(self.config, self.width))
 
 
 class VAEmoPreTrainedModel(PreTrainedModel):
@@ -111,42 +92,15 @@ class VAEmoPreTrainedModel(PreTrainedModel):
             init.normal_(module.modality, std=self.config.initializer_range)
 
 
-class TokenEmbedding(nn.Module):
-    """Tubelets and audio patches as vectors, with their positions and their modality.
-
-    A position is added to what a patch shows, as usual, and also scales it: what a patch says about the whole face
-    depends on where it is, and this product would otherwise have to be learned by the blocks.
-    """
-
-    def __init__(self, config: VAEmoConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.video = nn.Linear(config.num_pixels, config.hidden_size)
-        self.audio = nn.Linear(config.patch_size**2, config.hidden_size)
-        self.modality = nn.Parameter(torch.zeros(2, config.hidden_size))
-        self.positions = FixedPositions(config, config.hidden_size)
-        self.video_means = PositionMeans(config.num_video_tokens, config.num_pixels)
-        self.audio_means = PositionMeans(config.num_audio_tokens, config.patch_size**2)
-
-    def embed_video(self, video_BTCHW: Tensor, visible_BV: Tensor | None, is_padding_BV: Tensor | None) -> Tensor:
-        """Embed all tubelets or the visible ones, (B, V, D); the others are not even copied."""
-        seen_BVP = self.video_means.standardised(
-            tubelets(video_BTCHW, self.config, visible_BV), visible_BV, is_padding_BV
-        )
-        return _placed(self.video(seen_BVP), _at(self.positions.video_ND, visible_BV)) + self.modality[VIDEO]
-
-    def embed_audio(self, mel_BFM: Tensor, visible_BV: Tensor | None, is_padding_BV: Tensor | None) -> Tensor:
-        """Embed all audio patches or the visible ones, (B, V, D)."""
-        seen_BVP = self.audio_means.standardised(
-            mel_patches(mel_BFM, self.config, visible_BV), visible_BV, is_padding_BV
-        )
-        return _placed(self.audio(seen_BVP), _at(self.positions.audio_ND, visible_BV)) + self.modality[AUDIO]
-
-
 class VAEmoModel(VAEmoPreTrainedModel):
     """The unified encoder: blocks within a modality below, across both above, one set of weights for both."""
 
-    _keys_to_ignore_on_load_unexpected = [r"^decoder\.", r"^contrastive\.", r"^target_means\."]  # noqa: RUF012 (what pre-training adds)
+    _keys_to_ignore_on_load_unexpected = [  # noqa: RUF012 (what training adds to the encoder)
+        r"^decoder\.",
+        r"^contrastive\.",
+        r"^target_means\.",
+        r"^alignment\.",
+    ]
 
     def __init__(self, config: VAEmoConfig) -> None:
         """Build the encoder with random weights."""
@@ -181,7 +135,48 @@ class VAEmoModel(VAEmoPreTrainedModel):
         `video_unused` and `audio_unused` (B, V) the ones that count as padding.
         Raises ValueError without any input, or for inputs of another shape.
         """
-        self._check(pixel_values_videos, input_features)
+        lower_BND, layout = self.run_lower(
+            pixel_values_videos,
+            input_features,
+            video_padding_mask,
+            audio_padding_mask,
+            video_visible=video_visible,
+            audio_visible=audio_visible,
+            video_unused=video_unused,
+            audio_unused=audio_unused,
+        )
+        lower = pooled(lower_BND, layout)
+        hidden_BND = self.run_upper(lower_BND, layout, scope)
+        upper = pooled(hidden_BND, layout)
+        return VAEmoOutput(
+            last_hidden_state=hidden_BND,
+            num_video_tokens=layout.num_video,
+            is_padding=layout.is_padding_BN,
+            video_embeds=upper[VIDEO],
+            audio_embeds=upper[AUDIO],
+            lower_video_embeds=lower[VIDEO],
+            lower_audio_embeds=lower[AUDIO],
+            pooler_output=mean_of_modalities(upper, layout),
+            lower_hidden_state=lower_BND,
+        )
+
+    def run_lower(
+        self,
+        pixel_values_videos: Tensor | None = None,
+        input_features: Tensor | None = None,
+        video_padding_mask: Tensor | None = None,
+        audio_padding_mask: Tensor | None = None,
+        *,
+        video_visible: Tensor | None = None,
+        audio_visible: Tensor | None = None,
+        video_unused: Tensor | None = None,
+        audio_unused: Tensor | None = None,
+    ) -> tuple[Tensor, Layout]:
+        """Embed and run the blocks within a modality: (B, N, D), not normed, and whose tokens they are.
+
+        Inputs and errors are those of `forward`. `run_upper` goes on from there, in one scope or in both.
+        """
+        self.check_inputs(pixel_values_videos, input_features)
         tokens, padding, sizes = [], [], [0, 0]
         if pixel_values_videos is not None:
             is_padding_BN = _padding(video_padding_mask, video_token_padding, self.config, video_visible, video_unused)
@@ -197,25 +192,18 @@ class VAEmoModel(VAEmoPreTrainedModel):
         layout = Layout(sizes[VIDEO], sizes[AUDIO], _joined(padding))
         for block in self.lower:
             hidden_BND = block(hidden_BND, layout, within=True)
-        lower_BND = hidden_BND
-        lower = _pooled(lower_BND, layout)
+        return hidden_BND, layout
+
+    def run_upper(self, lower_BND: Tensor, layout: Layout, scope: Scope) -> Tensor:
+        """Run the upper blocks on what `run_lower` gave, across the modalities or within each, and norm, (B, N, D)."""
+        hidden_BND = lower_BND
         for block in self.upper:
             hidden_BND = block(hidden_BND, layout, within=scope == "within")
-        hidden_BND = self.norm(hidden_BND, layout)
-        upper = _pooled(hidden_BND, layout)
-        return VAEmoOutput(
-            last_hidden_state=hidden_BND,
-            num_video_tokens=layout.num_video,
-            is_padding=layout.is_padding_BN,
-            video_embeds=upper[VIDEO],
-            audio_embeds=upper[AUDIO],
-            lower_video_embeds=lower[VIDEO],
-            lower_audio_embeds=lower[AUDIO],
-            pooler_output=_mean_of_modalities(upper, layout),
-            lower_hidden_state=lower_BND,
-        )
+        normed: Tensor = self.norm(hidden_BND, layout)
+        return normed
 
-    def _check(self, video: Tensor | None, mel: Tensor | None) -> None:
+    def check_inputs(self, video: Tensor | None, mel: Tensor | None) -> None:
+        """Raise ValueError without any input, or for inputs of another shape."""
         config = self.config
         if video is None and mel is None:
             raise ValueError("give pixel_values_videos, input_features, or both")
@@ -225,15 +213,6 @@ class VAEmoModel(VAEmoPreTrainedModel):
         sound = (config.num_audio_frames, config.num_mel_bins)
         if mel is not None and tuple(mel.shape[1:]) != sound:
             raise ValueError(f"input_features is {tuple(mel.shape)}; it must be (clips, {sound})")
-
-
-def _placed(shown_BVD: Tensor, position: Tensor) -> Tensor:
-    """What tokens show, scaled and shifted by where they are, (B, V, D)."""
-    return shown_BVD * (1 + position) + position
-
-
-def _at(positions_ND: Tensor, index_BK: Tensor | None) -> Tensor:
-    return positions_ND if index_BK is None else positions_ND[index_BK]
 
 
 def _padding(
@@ -261,39 +240,3 @@ def _joined(padding: list[tuple[Tensor | None, Tensor]]) -> Tensor | None:
         for is_padding, tokens in padding
     ]
     return torch.cat(whole, dim=1)
-
-
-def _pooled(hidden_BND: Tensor, layout: Layout) -> list[Tensor | None]:
-    """Mean over the tokens of video and of audio that are no padding, (B, D) each."""
-    means: list[Tensor | None] = []
-    for begin, length in ((0, layout.num_video), (layout.num_video, layout.num_audio)):
-        span = slice(begin, begin + length)
-        if not length:
-            means.append(None)
-        elif layout.is_padding_BN is None:
-            means.append(hidden_BND[:, span].mean(dim=1))
-        else:
-            is_real_BN = ~layout.is_padding_BN[:, span]
-            total_BD = (hidden_BND[:, span] * is_real_BN[..., None]).sum(dim=1)  # an einsum would be in bfloat16
-            means.append(total_BD / is_real_BN.sum(dim=1, keepdim=True).clamp(min=1))
-    return means
-
-
-def has_tokens(layout_padding_BN: Tensor | None, span: slice, batch_size: int, device: torch.device) -> Tensor:
-    """Which clips have a token in `span` that is no padding, (B,)."""
-    if layout_padding_BN is None:
-        return torch.ones(batch_size, dtype=torch.bool, device=device)
-    return ~layout_padding_BN[:, span].all(dim=1)
-
-
-def _mean_of_modalities(means: list[Tensor | None], layout: Layout) -> Tensor:
-    """The mean of the modalities that each clip has, (B, D)."""
-    spans = layout.spans(within=True)
-    parts = [mean for mean in means if mean is not None]
-    if len(parts) == 1:
-        return parts[0]
-    has_BM = torch.stack(
-        [has_tokens(layout.is_padding_BN, span, len(parts[0]), parts[0].device) for span in spans], dim=1
-    ).to(parts[0].dtype)
-    total_BD = (torch.stack(parts, dim=1) * has_BM[..., None]).sum(dim=1)
-    return total_BD / has_BM.sum(dim=1, keepdim=True).clamp(min=1)

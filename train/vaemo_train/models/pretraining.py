@@ -12,15 +12,16 @@ import torch
 from torch import Tensor, nn
 from transformers.utils.generic import ModelOutput
 
-from vaemo_train.contrastive import info_nce
-from vaemo_train.models.block import AUDIO, VIDEO
+from vaemo_train.contrastive import Contrast, info_nce
+from vaemo_train.models.block import AUDIO, VIDEO, Layout
 from vaemo_train.models.config import VAEmoConfig
 from vaemo_train.models.contrastive_head import Centring, ContrastiveHead
 from vaemo_train.models.decoder import VAEmoDecoder
 from vaemo_train.models.encoder import Scope, VAEmoModel, VAEmoOutput, VAEmoPreTrainedModel
-from vaemo_train.models.masking import Mask, Targets, random_mask, sample_targets, tube_mask
+from vaemo_train.models.masking import random_mask, sample_targets, tube_mask
 from vaemo_train.models.patches import audio_token_padding, mel_patches, tubelets, video_token_padding
 from vaemo_train.models.position_means import PositionMeans
+from vaemo_train.models.views import View, encoder_inputs
 from vaemo_train.reconstruction import audio_targets, token_errors, total_loss, video_targets, weighted_mean
 
 
@@ -55,18 +56,10 @@ class VAEmoPreTrainingOutput(ModelOutput):
     reconstruction: Reconstruction | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
-    """One modality of a batch: its values, its padding, what is hidden of it and what is asked for."""
-
-    values: Tensor
-    is_padding_BN: Tensor | None
-    mask: Mask
-    targets: Targets
-
-
 class VAEmoForPreTraining(VAEmoPreTrainedModel):
     """Stage 1: reconstruct what is hidden of each modality, and tell which sound goes with which picture."""
+
+    _keys_to_ignore_on_load_unexpected = [r"^alignment\."]  # noqa: RUF012 (what stage 2 adds)
 
     def __init__(self, config: VAEmoConfig) -> None:
         """Build the model with random weights."""
@@ -117,28 +110,12 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
         draw = torch.rand((), generator=generator[1]).item()
         scope: Scope = "within" if draw < self.config.within_probability and not return_reconstruction else "cross"
         encoded = self._encode(views, scope)
-        predictions = self._decode(encoded, views)
-        targets = [_targets(modality, view, self.config) if view else None for modality, view in enumerate(views)]
-        parts = self._reconstruction_losses(views, predictions, targets)
-        if self.training:
-            self._update_means(views, targets)
-        (video_BP, audio_BP), is_pair_B = self._project(
-            encoded, [view.mask.visible_BV if view else None for view in views]
-        )
+        parts, predictions, targets = self._reconstruct(encoded, views)
+        (video_BP, audio_BP), contrast = self._contrast(encoded, views, clip_number, window_begin_s)
         metrics = {"scope_within": torch.tensor(float(scope == "within"))}
-        if video_BP is not None and audio_BP is not None:
-            contrast = info_nce(
-                video_BP,
-                audio_BP,
-                self.config.contrastive_temperature,
-                is_pair_B=is_pair_B,
-                clip_B=clip_number,
-                begin_s_B=window_begin_s,
-                window_s=self.config.window_s,
-            )
+        if contrast is not None:
             parts["contrastive"] = contrast.loss
-            metrics["contrastive_top1"], metrics["contrastive_chance"] = contrast.top1, contrast.chance
-            metrics["contrastive_pairs"] = contrast.pairs
+            metrics |= contrast.metrics("contrastive")
         assert self.config.loss_weights is not None
         return VAEmoPreTrainingOutput(
             loss=total_loss(parts, self.config.loss_weights),
@@ -148,6 +125,30 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
             audio_projection=audio_BP,
             reconstruction=_reconstruction(views, predictions, targets) if return_reconstruction else None,
         )
+
+    def _contrast(
+        self,
+        encoded: VAEmoOutput,
+        views: list[View | None],
+        clip_number: Tensor | None,
+        window_begin_s: Tensor | None,
+    ) -> tuple[list[Tensor | None], Contrast | None]:
+        """Unit vectors of video and audio, and what tells them apart; None for a batch that lacks one of them."""
+        (video_BP, audio_BP), is_pair_B = self._project(
+            encoded, [view.mask.visible_BV if view else None for view in views]
+        )
+        if video_BP is None or audio_BP is None:
+            return [video_BP, audio_BP], None
+        contrast = info_nce(
+            video_BP,
+            audio_BP,
+            self.config.contrastive_temperature,
+            is_pair_B=is_pair_B,
+            clip_B=clip_number,
+            begin_s_B=window_begin_s,
+            window_s=self.config.window_s,
+        )
+        return [video_BP, audio_BP], contrast
 
     def project(self, encoded: VAEmoOutput) -> tuple[Tensor | None, Tensor | None, Tensor]:
         """Unit vectors (B, P) of unmasked video and audio in the space where they are contrasted.
@@ -179,10 +180,10 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
         audio_padding_BF: Tensor | None,
         share: float,
         generators: tuple[torch.Generator, torch.Generator],
-    ) -> list[_View | None]:
+    ) -> list[View | None]:
         """What is hidden and what is asked for, of video and of audio."""
         config, generator = self.config, generators[0]
-        views: list[_View | None] = [None, None]
+        views: list[View | None] = [None, None]
         if video_BTCHW is not None:
             padding = None if video_padding_BT is None else video_token_padding(video_padding_BT, config)
             mask = tube_mask(
@@ -190,29 +191,35 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
             )
             most = config.num_video_tokens - mask.visible_BV.shape[1]
             targets = sample_targets(mask.is_masked_BN, share, most, generator)
-            views[VIDEO] = _View(video_BTCHW, padding, mask, targets)
+            views[VIDEO] = View(video_BTCHW, padding, mask, targets)
         if mel_BFM is not None:
             padding = None if audio_padding_BF is None else audio_token_padding(audio_padding_BF, config)
             mask = random_mask(len(mel_BFM), config.num_audio_tokens, config.audio_mask_ratio, generator, padding)
             most = config.num_audio_tokens - mask.visible_BV.shape[1]
             targets = sample_targets(mask.is_masked_BN, share, most, generator)
-            views[AUDIO] = _View(mel_BFM, padding, mask, targets)
+            views[AUDIO] = View(mel_BFM, padding, mask, targets)
         return views
 
-    def _encode(self, views: list[_View | None], scope: Scope) -> VAEmoOutput:
-        video, audio = views
-        encoded: VAEmoOutput = self.vaemo(
-            video.values if video else None,
-            audio.values if audio else None,
-            scope=scope,
-            video_visible=video.mask.visible_BV if video else None,
-            audio_visible=audio.mask.visible_BV if audio else None,
-            video_unused=video.mask.is_unused_BV if video else None,
-            audio_unused=audio.mask.is_unused_BV if audio else None,
-        )
+    def _encode_lower(self, views: list[View | None]) -> tuple[Tensor, Layout]:
+        """What is not hidden, after the blocks within a modality: for heads that need more than one scope above."""
+        return self.vaemo.run_lower(**encoder_inputs(views))
+
+    def _encode(self, views: list[View | None], scope: Scope) -> VAEmoOutput:
+        encoded: VAEmoOutput = self.vaemo(**encoder_inputs(views), scope=scope)
         return encoded
 
-    def _decode(self, encoded: VAEmoOutput, views: list[_View | None]) -> list[Tensor | None]:
+    def _reconstruct(
+        self, encoded: VAEmoOutput, views: list[View | None]
+    ) -> tuple[dict[str, Tensor], list[Tensor | None], list[Tensor | None]]:
+        """Decode what is asked for: the unweighted parts of the loss, the predictions and their targets."""
+        predictions = self._decode(encoded, views)
+        targets = [_targets(modality, view, self.config) if view else None for modality, view in enumerate(views)]
+        parts = self._reconstruction_losses(views, predictions, targets)
+        if self.training:
+            self._update_means(views, targets)
+        return parts, predictions, targets
+
+    def _decode(self, encoded: VAEmoOutput, views: list[View | None]) -> list[Tensor | None]:
         seen_index = [view.mask.visible_BV if view else None for view in views]
         asked_index = [view.targets.index_BK if view else None for view in views]
         decoded = self.decoder(encoded.last_hidden_state, encoded.layout, seen_index, asked_index)
@@ -222,7 +229,7 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
         ]
 
     def _reconstruction_losses(
-        self, views: list[_View | None], predictions: list[Tensor | None], targets: list[Tensor | None]
+        self, views: list[View | None], predictions: list[Tensor | None], targets: list[Tensor | None]
     ) -> dict[str, Tensor]:
         """The unweighted parts, each a mean over hidden tokens and values."""
         parts: dict[str, Tensor] = {}
@@ -239,7 +246,7 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
         return parts
 
     @torch.no_grad()
-    def _update_means(self, views: list[_View | None], targets: list[Tensor | None]) -> None:
+    def _update_means(self, views: list[View | None], targets: list[Tensor | None]) -> None:
         for view, target_BKP, means in zip(views, targets, self.target_means, strict=True):
             if view is not None and target_BKP is not None:
                 assert isinstance(means, PositionMeans)
@@ -247,7 +254,7 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
 
 
 @torch.no_grad()
-def _targets(modality: int, view: _View, config: VAEmoConfig) -> Tensor:
+def _targets(modality: int, view: View, config: VAEmoConfig) -> Tensor:
     """What the decoder is asked to predict, (B, K, values)."""
     if modality == VIDEO:
         return video_targets(tubelets(view.values, config, view.targets.index_BK), config)
@@ -256,7 +263,7 @@ def _targets(modality: int, view: _View, config: VAEmoConfig) -> Tensor:
 
 @torch.no_grad()
 def _reconstruction(
-    views: list[_View | None], predictions: list[Tensor | None], targets: list[Tensor | None]
+    views: list[View | None], predictions: list[Tensor | None], targets: list[Tensor | None]
 ) -> Reconstruction:
     """Put targets and predictions where their tokens are."""
     found: dict[str, Tensor] = {}
