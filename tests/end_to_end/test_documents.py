@@ -23,7 +23,7 @@ def shown_commands() -> list[tuple[str, str, str, list[str]]]:
     for name in DOCUMENTS:
         for block in re.findall(r"```bash\n(.*?)```", (REPOSITORY / name).read_text(), re.DOTALL):
             for line in block.replace("\\\n", " ").splitlines():
-                match = re.match(r"(vaemo-annotate|vaemo-train) (\w+)(.*)", line)
+                match = re.match(r"(vaemo-annotate|vaemo-train) ([\w-]+)(.*)", line)
                 if match:
                     outside_quotes = re.sub(r'"[^"]*"', "", match[3].split(" #")[0])
                     found.append((name, match[1], match[2], re.findall(r"--[\w-]+", outside_quotes)))
@@ -70,7 +70,7 @@ def test_the_sample_table_is_indexed_as_the_page_says(tmp_path: Path, demo_clips
     ("program", "command"),
     [
         *(("vaemo_annotate", name) for name in ("index", "run", "cues", "merge", "show", "prompt", "doctor", "push")),
-        *(("vaemo_train", name) for name in ("prepare", "stage1")),
+        *(("vaemo_train", name) for name in ("prepare", "stage1", "stage2", "retrieve", "zero-shot")),
     ],
 )
 def test_help_teaches_and_loads_nothing_heavy(program: str, command: str) -> None:

@@ -43,6 +43,36 @@ def test_retrieval_is_drawn_in_multiples_of_its_chance(name: str) -> None:
     assert not np.array_equal(at_sixteen, drawn(0.25)), "a share without its chance is not drawn"
 
 
+STAGE2_LOSSES: list[dict[str, Any]] = [
+    {"step": step, "grad_norm": 0.5} | {f"loss/{name}": (rank + 1) / step for rank, name in enumerate(
+        ("visual", "acoustic", "affect", "affect_video", "affect_audio"))} for step in (1, 10, 20)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["visual", "acoustic", "affect", "affect_video", "affect_audio"])
+def test_each_loss_of_stage_2_is_drawn(name: str) -> None:
+    changed = [STAGE2_LOSSES[0], {**STAGE2_LOSSES[1], f"loss/{name}": 0.7}, STAGE2_LOSSES[2]]
+    assert not np.array_equal(draw_curves(STAGE2_LOSSES, "run"), draw_curves(changed, "run"))
+
+
+@pytest.mark.parametrize("name", ["visual", "acoustic", "affect", "whole"])
+def test_the_recall_of_captions_is_drawn_in_multiples_of_its_chance(name: str) -> None:
+    key = f"monitor/{name}_text_to_clip_recall1"
+
+    def drawn(value: float, **chance: float) -> Any:
+        return draw_curves([*STAGE2_LOSSES, {"step": 20, key: value, **chance}], "run")
+
+    at_sixteen = drawn(0.25, **{f"{key}_chance": 1 / 64})
+    assert np.array_equal(at_sixteen, drawn(0.125, **{f"{key}_chance": 1 / 128}))
+    assert not np.array_equal(at_sixteen, drawn(0.5, **{f"{key}_chance": 1 / 64}))
+    assert not np.array_equal(at_sixteen, drawn(0.25)), "a share without its chance is not drawn"
+
+
+def test_both_stages_losses_stand_on_their_own_axes() -> None:
+    alone, both = draw_curves(STAGE2_LOSSES, "run"), draw_curves([*STAGE2_LOSSES, *LOSSES, *HELD_OUT], "run")
+    assert both.shape[0] == pytest.approx(3 * alone.shape[0], abs=3), "five plots instead of two"
+
+
 def test_odd_names_and_values_are_drawn_without_a_word() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -67,7 +67,7 @@ def test_without_a_recipe_the_machine_decides_and_it_is_said(
 def test_recipes_lie_inside_the_package_where_it_was_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
     wheel = settings["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert wheel["force-include"] == {"train/recipes": "vaemo_train/recipes"}
+    assert wheel["force-include"] == {"train/recipes": "vaemo_train/recipes", "train/labels": "vaemo_train/labels"}
     shutil.copytree(RECIPES[0].parent, tmp_path / "vaemo_train" / "recipes")
     monkeypatch.setattr(shipped, "_PACKAGE", tmp_path / "vaemo_train")
     assert shipped_recipes()["stage1"] == tmp_path / "vaemo_train" / "recipes" / "stage1.yaml"

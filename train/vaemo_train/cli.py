@@ -10,7 +10,8 @@ import typer
 app = typer.Typer(
     name="vaemo-train",
     help="Clips in, a unified visual-audio encoder of emotion out.\n\n"
-    "prepare decodes and crops the clips of a manifest once, stage1 trains on them without labels.",
+    "prepare decodes and crops the clips of a manifest once, stage1 trains on them without labels, stage2 teaches the "
+    "encoder what captions say.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -24,6 +25,7 @@ TRAIN_MODULES = frozenset(
         "matplotlib",
         "safetensors",
         "scipy",
+        "sentence_transformers",
         "simplejpeg",
         "sklearn",
         "tensorboard",
@@ -100,6 +102,114 @@ def stage1(
     from vaemo_train.stage1.run_command import run_stage1
 
     run_stage1(recipe=recipe, data=data, out=out, changes=changes or [], holdout=holdout, resume=resume)
+
+
+@app.command()
+def stage2(
+    captions: Annotated[
+        Path | None, typer.Option(help="Folder below which the caption datasets lie; the recipe's unless given.")
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(metavar="RUN|SIZE", help="Run of stage1 to begin from; or a size, as vaemo-tiny: no stage 1."),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="stage2, stage2-multi, stage2-cpu, or a YAML file; unless given stage2, without a GPU stage2-cpu.",
+        ),
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of shards; the recipe's unless given.")] = None,
+    out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/stage2"),
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe, as loss.soft_share=0.5.")
+    ] = None,
+    holdout: Annotated[
+        str | None, typer.Option(metavar="COLUMN=VALUE", help="Clips kept out, with their captions, as fold=1.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in OUT.")] = False,
+    allow_unknown_clips: Annotated[
+        bool, typer.Option("--allow-unknown-clips", help="Leave out captions of clips that the shards do not have.")
+    ] = False,
+) -> None:
+    """Teach the encoder what captions say: clips and their descriptions, contrasted on two paths.
+
+    Every caption dataset below --captions is used, as far as its clips are in the shards and not held out. The texts
+    are embedded once, by a frozen model, and kept beside the captions.
+    """
+    from vaemo_train.stage2.run_command import run_stage2
+
+    run_stage2(
+        recipe=recipe, data=data, captions=captions, init=init, out=out, changes=changes or [], holdout=holdout,
+        resume=resume, allow_unknown=allow_unknown_clips,
+    )  # fmt: skip
+
+
+_MODEL = typer.Option("--model", help="Run of stage2, or its model folder.")
+_SHARDS = typer.Option("--data", help="Folder of shards with the clips.")
+_ONLY = typer.Option("--holdout", metavar="COLUMN=VALUE", help="Only these clips, as fold=1; all unless given.")
+_TEXT_MODEL = typer.Option(help="Where the model's text encoder lies, if not under the name it was trained with.")
+_WINDOWS = typer.Option(min=1, help="Windows of 2.56 s that a row of at most 10 s is looked at by.")
+_BATCH = typer.Option(min=1, help="Windows at once.")
+_NUMBERS = typer.Option(help="Write the numbers to this JSON file.")
+
+
+@app.command()
+def retrieve(
+    text: Annotated[str | None, typer.Argument(help="Find clips that fit: a face, a voice, a feeling.")] = None,
+    model: Annotated[Path, _MODEL] = Path("runs/stage2"),
+    data: Annotated[Path, _SHARDS] = Path("shards"),
+    clip: Annotated[str | None, typer.Option(help="Find the captions that fit this clip_id instead.")] = None,
+    captions: Annotated[Path | None, typer.Option(help="Folder below which the caption datasets lie.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many to show.")] = 10,
+    path: Annotated[
+        str, typer.Option(help="visual | acoustic | affect | all (the mean of their cosines; for --clip affect).")
+    ] = "all",
+    holdout: Annotated[str | None, _ONLY] = None,
+    text_model: Annotated[str | None, _TEXT_MODEL] = None,
+    windows: Annotated[int, _WINDOWS] = 2,
+    batch_size: Annotated[int, _BATCH] = 16,
+    out: Annotated[Path | None, _NUMBERS] = None,
+) -> None:
+    """Find clips by a text, captions by a clip, or measure both.
+
+    With a TEXT the clips that fit it, with --clip the captions that fit that clip; with neither, recall at 1, 5 and
+    10 and the median rank of clips and captions that belong together, each beside its chance. The clips' vectors are
+    computed once and kept beside the model.
+    """
+    from vaemo_train.text_space.gallery import Gallery
+    from vaemo_train.text_space.retrieve_command import Question
+    from vaemo_train.text_space.retrieve_command import retrieve as answer
+
+    question = Question(text, clip, captions, path, top)
+    answer(Gallery.open(model, data, text_model, holdout, windows, batch_size), question, out)
+
+
+@app.command("zero-shot")
+def zero_shot(
+    labels: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="emotions, or a YAML file: each label's descriptions.")
+    ] = "emotions",
+    model: Annotated[Path, _MODEL] = Path("runs/stage2"),
+    data: Annotated[Path, _SHARDS] = Path("shards"),
+    label_column: Annotated[str, typer.Option(help="Column that holds the right label.")] = "label",
+    holdout: Annotated[str | None, _ONLY] = None,
+    text_model: Annotated[str | None, _TEXT_MODEL] = None,
+    windows: Annotated[int, _WINDOWS] = 2,
+    batch_size: Annotated[int, _BATCH] = 16,
+    out: Annotated[Path | None, _NUMBERS] = None,
+) -> None:
+    """Name clips by descriptions of the labels alone, from video (V), sound (A) and both (VA).
+
+    No label was ever shown: each has a few descriptions of how it looks, sounds and feels, whose vectors are averaged.
+    WAR, UAR and WF1 stand beside what chance and the largest class give.
+    """
+    from vaemo_train.text_space.gallery import Gallery
+    from vaemo_train.text_space.zero_shot_command import Naming, name_clips
+
+    naming = Naming.read(labels, label_column)
+    name_clips(Gallery.open(model, data, text_model, holdout, windows, batch_size), naming, out)
 
 
 def main() -> None:

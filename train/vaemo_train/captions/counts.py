@@ -58,8 +58,7 @@ class CaptionCounts:
             f"{_count(self.clips_with_captions, 'clip')}; {self.training_clips_with_captions:,} of "
             f"{_count(self.training_clips, 'training clip')}{share} have captions"
         )
-        if self.left_out:
-            yield f"{self.left_out:,} of {_count(self.found, 'caption')} left out: {self._reasons()}"
+        yield from self.left_out_lines()
         if self.fixed:
             yield f"{_count(self.fixed, 'affect description')} as fixed by a verdict"
         if any(self.blank.values()):
@@ -74,6 +73,11 @@ class CaptionCounts:
         yield from self.skipped[:_MOST_SHOWN]
         if len(self.skipped) > _MOST_SHOWN:
             yield f"{len(self.skipped) - _MOST_SHOWN:,} more folders passed over"
+
+    def left_out_lines(self) -> Iterator[str]:
+        """How many captions are not used, and why, if any."""
+        if self.left_out:
+            yield f"{self.left_out:,} of {_count(self.found, 'caption')} left out: {self._reasons()}"
 
     def _reasons(self) -> str:
         reasons = {

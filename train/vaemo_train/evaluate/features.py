@@ -28,7 +28,7 @@ Modality = Literal["video", "audio", "both"]
 MODALITIES: tuple[Modality, ...] = ("video", "audio", "both")
 Layers = Literal["last", "lower+last"]
 NUM_WINDOWS = 2
-_COLUMNS = ("label", "speaker", "fold")
+COLUMNS = ("label", "speaker", "fold")
 _INPUTS = {
     "video": ("pixel_values_videos", "video_padding_mask"),
     "audio": ("input_features", "audio_padding_mask"),
@@ -88,8 +88,8 @@ def extract(
     config = model.config
     dataset = EvenWindows(folder, rows, num_windows)
     augment = Augment(image_size=config.image_size, log_mel_mean=config.log_mel_mean, log_mel_std=config.log_mel_std)
-    clip_of_row, first_rows = _clips(folder, dataset.rows)
-    means = {name: _Means(len(first_rows)) for name in modalities}
+    clip_of_row, first_rows = clips_of_rows(folder, dataset.rows)
+    means = {name: ClipMeans(len(first_rows)) for name in modalities}
     was_training = model.training
     model.eval()
     try:
@@ -101,7 +101,7 @@ def extract(
                     _add(means[name], model, inputs, clips, name, layers)
     finally:
         model.train(was_training)
-    names = [name for name in ("clip_id", *_COLUMNS) if name in folder.rows.column_names]
+    names = [name for name in ("clip_id", *COLUMNS) if name in folder.rows.column_names]
     listed = folder.rows.select(names).take(first_rows)
     columns = {name: texts(listed.column(name).to_pylist()) for name in names}
     vectors = {str(name): means[name].vectors(_width(config.hidden_size, name, layers)) for name in modalities}
@@ -112,7 +112,7 @@ def _width(hidden_size: int, modality: Modality, layers: Layers) -> int:
     return hidden_size * (2 if modality == "both" else 1) * (2 if layers == "lower+last" else 1)
 
 
-def _clips(folder: ShardFolder, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def clips_of_rows(folder: ShardFolder, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Of every row of the folder the number of its clip among those of `rows`; of each clip the first row."""
     ids = folder.rows.column("clip_id").to_pylist()
     first: dict[str, int] = {}
@@ -123,7 +123,7 @@ def _clips(folder: ShardFolder, rows: NDArray[np.int64]) -> tuple[NDArray[np.int
     return clip_of_row, np.array(list(first.values()), np.int64)
 
 
-class _Means:
+class ClipMeans:
     """Running means of features by clip."""
 
     def __init__(self, num_clips: int) -> None:
@@ -145,7 +145,7 @@ class _Means:
 
 
 def _add(
-    means: _Means,
+    means: ClipMeans,
     model: VAEmoModel,
     inputs: dict[str, Tensor],
     clips: NDArray[np.int64],

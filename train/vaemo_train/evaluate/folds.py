@@ -161,9 +161,19 @@ class Holdout:
         """(n,) True for the rows that are held out.
 
         Where the rows name their `speaker`, none may be on both sides; rows that name none cannot be checked and
-        are counted by `summary`. Raises SplitError for an unknown column, a value that no row has, values that all
-        rows have, or a speaker on both sides.
+        are counted by `summary`. Raises SplitError as `matches` does, for values that all rows have, or a speaker on
+        both sides.
         """
+        mask = self.matches(rows)
+        if mask.all():
+            raise SplitError(f"holdout {self}: all {len(mask)} rows match, none is left to train on; name fewer values")
+        if "speaker" in rows.column_names:
+            speakers = texts(rows.column("speaker").to_pylist())
+            _refuse_shared(f"holdout {self}", speakers, np.flatnonzero(~mask), np.flatnonzero(mask))
+        return mask
+
+    def matches(self, rows: pa.Table) -> NDArray[np.bool_]:
+        """(n,) which rows it names. Raises SplitError for an unknown column, or a value that no row has."""
         if self.column not in rows.column_names:
             raise SplitError(f"holdout {self}: there is no column {self.column}; there are {shown(rows.column_names)}")
         names = texts(rows.column(self.column).to_pylist())
@@ -173,13 +183,7 @@ class Holdout:
                 f"holdout {self}: no row has {self.column} {shown(missing)}; "
                 f"{'its values are ' + shown(_known(names)) if _known(names) else 'it is empty in every row'}"
             )
-        mask = np.array([name in self.values for name in names], bool)
-        if mask.all():
-            raise SplitError(f"holdout {self}: all {len(mask)} rows match, none is left to train on; name fewer values")
-        if "speaker" in rows.column_names:
-            speakers = texts(rows.column("speaker").to_pylist())
-            _refuse_shared(f"holdout {self}", speakers, np.flatnonzero(~mask), np.flatnonzero(mask))
-        return mask
+        return np.array([name in self.values for name in names], bool)
 
     def summary(self, rows: pa.Table) -> str:
         """One line: how many rows and speakers are held out, and what could not be checked. Raises as `mask` does."""

@@ -75,10 +75,10 @@ def _caption(results: Mapping[str, ProbeResult]) -> str:
 
 def confusion_report(scores: Scores, title: str = "") -> Table:
     """Percent of the clips of each class (rows) that were called each class, and how many clips there are."""
-    table = Table(title=title or None, box=box.SIMPLE_HEAD)
-    table.add_column("true \\ called")
+    table = Table(title=title or None, box=box.SIMPLE_HEAD, padding=0)
+    table.add_column("true \\\ncalled", no_wrap=True)
     for name in (*scores.names, "clips"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     for name, row in zip(scores.names, scores.confusion, strict=True):
         shares = [f"{100 * cell / row.sum():.0f}" if row.sum() else "" for cell in row]
         table.add_row(name, *shares, f"{row.sum():,}")

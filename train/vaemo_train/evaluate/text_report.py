@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.table import Table
@@ -24,6 +24,8 @@ def text_retrieval_report(results: Mapping[str, TextRetrieval], title: str = "")
     for name, result in results.items():
         table.add_row(*_cells(f"{name}\nclip -> text", result.clip_to_text))
         table.add_row(*_cells(f"{name}\ntext -> clip", result.text_to_clip), end_section=True)
+    table.caption = "in percent, with the 95 % interval and chance; below each path queries among candidates"
+    table.caption_justify = "left"
     return table
 
 
@@ -34,7 +36,7 @@ def _cells(name: str, found: Direction) -> tuple[str, ...]:
 
 
 def _rank(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:g}"
+    return f"{value:,.1f}".removesuffix(".0")
 
 
 def _with_chance(rate: Rate) -> str:
@@ -47,7 +49,7 @@ def zero_shot_report(results: Mapping[str, ZeroShot], title: str = "") -> Table:
     table.add_column("path", min_width=_LEAST_WIDTH)
     for name in ("clips", "labels", "WAR", "UAR", "WF1"):
         table.add_column(name, justify="right", no_wrap=True)
-    notes: list[str] = []
+    notes: dict[str, list[str]] = {}
     for name, result in results.items():
         summary = result.summary
         table.add_row(
@@ -58,11 +60,16 @@ def zero_shot_report(results: Mapping[str, ZeroShot], title: str = "") -> Table:
             f"{_cell(summary.uar)}\nchance {100 * result.uar_chance:.1f}",
             _cell(summary.wf1),
         )
-        notes += [f"{name}: {line}" for line in result.lines()]
-        if summary.resampled:
-            notes.append(f"{name}: intervals over {summary.resampled}")
-    table.caption, table.caption_justify = "\n".join(notes) or None, "left"
+        for line in (*result.lines(), *([f"intervals over {summary.resampled}"] if summary.resampled else [])):
+            notes.setdefault(line, []).append(name)
+    lines = [_note(line, names, len(results)) for line, names in notes.items()]
+    table.caption, table.caption_justify = "\n".join(lines) or None, "left"
     return table
+
+
+def _note(line: str, names: Sequence[str], num_results: int) -> str:
+    """A note with the results that it holds for, unless these are all."""
+    return line if len(names) == num_results else f"{'; '.join(names)}: {line}"
 
 
 def _cell(estimate: Estimate) -> str:

@@ -13,19 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from vaemo_train.contrastive import caption_info_nce
-from vaemo_train.models.alignment_heads import MODALITIES_OF, AlignmentHeads, Pair, TextHead
+from vaemo_train.models.alignment_heads import ALONE, FUSED, MODALITIES_OF, AlignmentHeads, Pair, TextHead
 from vaemo_train.models.alignment_output import ClipEmbeds, Compared
-from vaemo_train.models.block import AUDIO, VIDEO, Layout
 from vaemo_train.models.config import ALIGNMENT_PATHS, VAEmoConfig
-from vaemo_train.models.descriptions import Descriptions, descriptions_of, paths_with_pairs
+from vaemo_train.models.descriptions import Descriptions, descriptions_of, with_pairs
 from vaemo_train.models.encoder import VAEmoOutput
-from vaemo_train.models.pooling import has_tokens, pooled
 from vaemo_train.models.pretraining import VAEmoForPreTraining, VAEmoPreTrainingOutput
 from vaemo_train.models.stage1_weights import stage1_weights
+from vaemo_train.models.upper_means import UpperMeans, upper_means
 from vaemo_train.models.views import View
 from vaemo_train.reconstruction import total_loss
 
-_FUSED = "affect"
 _RATIO_OF = {"video_pixels": "video_mask_ratio", "video_motion": "video_mask_ratio", "audio": "audio_mask_ratio"}
 
 
@@ -33,8 +31,9 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
     """Stage 2: tell which description of the face, of the voice and of the feeling goes with which clip.
 
     "visual" and "acoustic" compare a modality by itself, the upper blocks kept within it; "affect" compares all that
-    a clip has, with the upper blocks across. One pass through the lower blocks serves them all, and stage 1's losses
-    where `loss_weights` still want them.
+    a clip has, with the upper blocks across, and with `alignment_alone_weight` each modality of a clip that has both
+    (`ALONE`), so that one of them suffices later. One pass through the lower blocks serves them all, and the losses of
+    stage 1 that still have a weight.
     """
 
     def __init__(self, config: VAEmoConfig) -> None:
@@ -45,6 +44,13 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
                 raise ValueError(f"loss_weights.{part} is above 0, but {ratio}=0 hides nothing to reconstruct")
         self.alignment = AlignmentHeads(config)
         self.post_init()
+
+    def train(self, mode: bool = True) -> VAEmoForCaptionAlignment:
+        """As for any module; an encoder that is frozen stays as it is, its running means included."""
+        super().train(mode)
+        if not any(weight.requires_grad for weight in self.vaemo.parameters()):
+            self.vaemo.eval()
+        return self
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -89,7 +95,8 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
         By path, of those that descriptions are given of: `text_embeds` (B, E) from the frozen text model, unit
         vectors, `text_ids` (B,), the same for equal texts over all processes, and `has_text` (B,), False for a clip
         without a description, whose embedding and number may be anything. A clip takes part in the paths that it has
-        both a description and a modality of. A path without such a pair in the joint batch has no part of the loss.
+        both a description and a modality of, in `ALONE` where it has both modalities. What no clip of the joint batch
+        takes part in has no part of the loss.
         Every process must be given the same modalities; the paths may differ. Without `text_embeds`, or with
         `return_reconstruction`, this is the forward pass of stage 1.
         """
@@ -104,14 +111,14 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
             self.config.target_share, self._generator(batch_seed),
         )  # fmt: skip
         described = self._described(views, text_embeds, text_ids or {}, has_text or {})
-        paths = self._paths(views, described)
         lower_BND, layout = self._encode_lower(views)
-        across_BND, means = self._upper_means(
-            lower_BND, layout, paths, always_across=bool(self._stage1_parts() & set(_RATIO_OF))
-        )
+        means = upper_means(
+            self.vaemo, lower_BND, layout, self._comparisons(views, described),
+            always_across=bool(self._stage1_parts() & set(_RATIO_OF)),
+        )  # fmt: skip
         compared = Compared()
-        self._align(compared, means, _has(layout, lower_BND), described, clip_number)
-        encoded = VAEmoOutput(across_BND, layout.num_video, layout.is_padding_BN, lower_hidden_state=lower_BND)
+        self._align(compared, means, described, clip_number)
+        encoded = VAEmoOutput(means.across_BND, layout.num_video, layout.is_padding_BN, lower_hidden_state=lower_BND)
         projections = self._add_stage1(compared, encoded, views, clip_number, window_begin_s)
         return compared.output(self._loss(compared.parts), projections)
 
@@ -142,10 +149,10 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
         lower_BND, layout = self.vaemo.run_lower(
             pixel_values_videos, input_features, video_padding_mask, audio_padding_mask
         )
-        has = _has(layout, lower_BND)
-        there = [path for path in paths if any(has[modality] is not None for modality in MODALITIES_OF[path])]
-        _, means = self._upper_means(lower_BND, layout, there)
-        found = {path: self.alignment.clip_vectors(path, means[path], has) for path in there}
+        sizes = (layout.num_video, layout.num_audio)
+        there = [path for path in paths if any(sizes[modality] for modality in MODALITIES_OF[path])]
+        means = upper_means(self.vaemo, lower_BND, layout, there)
+        found = self.alignment.clip_vectors(means.by_name, means.has)
         return ClipEmbeds({path: one[0] for path, one in found.items()}, {path: one[1] for path, one in found.items()})
 
     @torch.no_grad()
@@ -172,47 +179,34 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
         num_clips = next(len(view.values) for view in views if view is not None)
         return descriptions_of(text, ids, has_text, (num_clips, self.config.text_size), self.device)
 
-    def _paths(self, views: Sequence[View | None], described: Mapping[str, Descriptions]) -> list[str]:
-        """The paths to compare on, the same in all processes: those with a weight and a pair."""
-        assert self.config.alignment_weights is not None
-        found = paths_with_pairs(described, views)
-        return [path for path in ALIGNMENT_PATHS if path in found and self.config.alignment_weights[path] > 0]
+    def _comparisons(self, views: Sequence[View | None], described: Mapping[str, Descriptions]) -> list[str]:
+        """What to compare, paths and `ALONE`, the same in all processes: what has a weight and a pair."""
+        found = with_pairs(described, views)
+        return [name for name, weight in self._alignment_weights().items() if name in found and weight > 0]
 
-    def _upper_means(
-        self, lower_BND: Tensor, layout: Layout, paths: Sequence[str], *, always_across: bool = False
-    ) -> tuple[Tensor | None, dict[str, Pair]]:
-        """Run the upper blocks in the scopes that the paths need: tokens across, if they were, and means by path."""
-        alone = [modality for path in paths if path != _FUSED for modality in MODALITIES_OF[path]]
-        is_single = layout.num_video == 0 or layout.num_audio == 0  # then both scopes are the same
-        across_BND: Tensor | None = None
-        across: Pair = [None, None]
-        within: Pair = [None, None]
-        if always_across or _FUSED in paths or (is_single and alone):
-            across_BND = self.vaemo.run_upper(lower_BND, layout, "cross")
-            across = pooled(across_BND.float(), layout)
-        if is_single:
-            within = across
-        elif alone:
-            tokens_BND, own = _only(alone, lower_BND, layout)
-            within = pooled(self.vaemo.run_upper(tokens_BND, own, "within").float(), own)
-        return across_BND, {path: across if path == _FUSED else within for path in paths}
+    def _alignment_weights(self) -> dict[str, float]:
+        weights = self.config.alignment_weights
+        assert weights is not None
+        return {**weights, **dict.fromkeys(ALONE, weights[FUSED] * self.config.alignment_alone_weight)}
 
     def _align(
         self,
         compared: Compared,
-        means: Mapping[str, Pair],
-        has: Pair,
+        means: UpperMeans,
         described: Mapping[str, Descriptions],
         clip_number: Tensor | None,
     ) -> None:
-        """Add what every path says."""
+        """Add what every comparison says."""
         if self.training:
             self.alignment.bound_temperatures()
         temperatures = self.temperatures
-        for path, mean in means.items():
-            here = described[path]
-            clip_BP, has_clip_B = self.alignment.clip_vectors(path, mean, has)
-            text_BP = self.alignment.text_vectors(path, here.text_BE)
+        vectors = self.alignment.clip_vectors(means.by_name, means.has)
+        texts = {
+            path: self.alignment.text_vectors(path, described[path].text_BE) for path in vectors if path not in ALONE
+        }
+        for name, (clip_BP, has_clip_B) in vectors.items():
+            path = FUSED if name in ALONE else name
+            here, text_BP = described[path], texts[path]
             is_pair_B = has_clip_B & here.has_text_B
             contrast = caption_info_nce(
                 clip_BP,
@@ -225,10 +219,10 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
                 soft_share=self.config.soft_share,
                 soft_temperature=self.config.soft_temperature,
             )
-            compared.add(path, contrast)
+            compared.add(name, contrast)
             compared.metrics[f"temperature_{path}"] = temperatures[path].detach()
-            compared.clip_vectors[path], compared.text_vectors[path] = clip_BP, text_BP
-            compared.is_pair[path] = is_pair_B
+            compared.clip_vectors[name], compared.text_vectors[name] = clip_BP, text_BP
+            compared.is_pair[name] = is_pair_B
 
     def _add_stage1(
         self,
@@ -256,28 +250,7 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
 
     def _loss(self, parts: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum; a batch that has nothing to learn from costs nothing."""
-        assert self.config.alignment_weights is not None
         assert self.config.loss_weights is not None
         if not parts:
             return self.alignment.log_temperature.sum() * 0
-        return total_loss(parts, {**self.config.alignment_weights, **self.config.loss_weights})
-
-
-def _has(layout: Layout, lower_BND: Tensor) -> Pair:
-    """Which clips have a token of video, and of audio, (B,) each, None without the modality."""
-    spans = (slice(0, layout.num_video), slice(layout.num_video, layout.num_video + layout.num_audio))
-    return [
-        has_tokens(layout.is_padding_BN, span, len(lower_BND), lower_BND.device) if span.stop > span.start else None
-        for span in spans
-    ]
-
-
-def _only(modalities: Sequence[int], hidden_BND: Tensor, layout: Layout) -> tuple[Tensor, Layout]:
-    """The tokens of some modalities: no others are computed."""
-    if set(modalities) == {VIDEO, AUDIO}:
-        return hidden_BND, layout
-    is_video = VIDEO in modalities
-    span = slice(0, layout.num_video) if is_video else slice(layout.num_video, None)
-    padding = None if layout.is_padding_BN is None else layout.is_padding_BN[:, span]
-    own = Layout(layout.num_video, 0, padding) if is_video else Layout(0, layout.num_audio, padding)
-    return hidden_BND[:, span], own
+        return total_loss(parts, {**self._alignment_weights(), **self.config.loss_weights})

@@ -16,8 +16,17 @@ from vaemo_train.models.block import AUDIO, VIDEO
 from vaemo_train.models.config import ALIGNMENT_PATHS, VAEmoConfig
 from vaemo_train.models.contrastive_head import Centring
 
-MODALITIES_OF: dict[str, tuple[int, ...]] = {"visual": (VIDEO,), "acoustic": (AUDIO,), "affect": (VIDEO, AUDIO)}
-"""What a description of a path is compared with; of the fused path a clip has one modality or both."""
+FUSED = "affect"
+ALONE = ("affect_video", "affect_audio")
+"""The fused path of clips that have both modalities, with one of them: compared besides, if that has a weight."""
+MODALITIES_OF: dict[str, tuple[int, ...]] = {
+    "visual": (VIDEO,),
+    "acoustic": (AUDIO,),
+    FUSED: (VIDEO, AUDIO),
+    ALONE[VIDEO]: (VIDEO,),
+    ALONE[AUDIO]: (AUDIO,),
+}
+"""What of a clip is compared with a description, by path and for `ALONE`; the fused path takes one modality or both."""
 
 Pair = list[Tensor | None]
 """Something of video and the same of audio; None for a batch without the modality."""
@@ -69,6 +78,7 @@ class AlignmentHeads(nn.Module):
                 for path in ALIGNMENT_PATHS
             }
         )
+        self.alone = nn.ModuleDict({name: ClipHead(config) for name in _NAMES})
         self.text = nn.ModuleDict({path: TextHead(config) for path in ALIGNMENT_PATHS})
         self.log_temperature = nn.Parameter(torch.zeros(len(ALIGNMENT_PATHS)))
 
@@ -90,27 +100,71 @@ class AlignmentHeads(nn.Module):
     def _log_bounds(self) -> tuple[float, float]:
         return math.log(self.config.alignment_temperature_min), math.log(self.config.alignment_temperature_max)
 
-    def clip_vectors(self, path: str, means: Pair, has: Pair) -> tuple[Tensor, Tensor]:
-        """Unit vectors of clips (B, P), and which clips have one, (B,), from the means of video and audio (B, D).
+    def clip_vectors(self, means: Mapping[str, Pair], has: Pair) -> dict[str, tuple[Tensor, Tensor]]:
+        """By comparison the unit vectors of clips (B, P), and which clips have one, (B,).
 
-        `has` (B,) says which clips have a modality; both are None for a batch without it. The fused vector is the
-        mean over the modalities that a clip has, each centred by itself: else a clip with one would be told apart by
-        what it lacks.
+        `means` by comparison are those of video and of audio (B, D); `has` (B,) says which clips have a modality. Both
+        are None for a batch without it. On the fused path a clip with both is the mean of two heads' vectors, one with
+        a single modality that of a head of its own: else it would be told apart by what it lacks.
         """
-        total_BP, count_B1 = None, None
-        with torch.autocast(_device(means).type, enabled=False):
-            for modality in MODALITIES_OF[path]:
-                mean_BD, has_B = means[modality], has[modality]
-                if mean_BD is None or has_B is None:
-                    continue
-                heads = self.clip[path]
-                assert isinstance(heads, nn.ModuleDict)
-                centred_BP = heads[_NAMES[modality]](mean_BD.float(), has_B) * has_B[:, None]
-                total_BP = centred_BP if total_BP is None else total_BP + centred_BP
-                count_B1 = has_B.float()[:, None] if count_B1 is None else count_B1 + has_B[:, None]
-            assert total_BP is not None
-            assert count_B1 is not None
-            return normalize(total_BP / count_B1.clamp(min=1), dim=-1, eps=_LEAST_NORM), count_B1[:, 0] > 0
+        device = next(has_B.device for has_B in has if has_B is not None)
+        with torch.autocast(device.type, enabled=False):
+            alone = self._alone(means, has)
+            found = {name: self._vectors(name, mean, alone, has) for name, mean in means.items()}
+            return {name: (normalize(rows, dim=-1, eps=_LEAST_NORM), has_B) for name, (rows, has_B) in found.items()}
+
+    def _vectors(self, name: str, means: Pair, alone: Pair, has: Pair) -> tuple[Tensor, Tensor]:
+        """Not yet unit vectors of one comparison, (B, P), and which clips have one, (B,)."""
+        if name == FUSED:
+            return self._fused(means, alone, has)
+        modality = MODALITIES_OF[name][0]
+        mean_BD, alone_BP, has_B = means[modality], alone[modality], has[modality]
+        assert mean_BD is not None
+        assert has_B is not None
+        if name not in ALONE:
+            return self._head(name, modality, mean_BD, has_B), has_B
+        other_B = has[1 - modality]
+        assert alone_BP is not None
+        assert other_B is not None
+        return alone_BP, has_B & other_B
+
+    def _fused(self, means: Pair, alone: Pair, has: Pair) -> tuple[Tensor, Tensor]:
+        """Those of clips with both modalities, and of clips with one of them, whose vectors are `alone`."""
+        (video_BD, audio_BD), (video_BP, audio_BP), (has_video_B, has_audio_B) = means, alone, has
+        if video_BP is None or video_BD is None or has_video_B is None:
+            assert audio_BP is not None
+            assert has_audio_B is not None
+            return audio_BP, has_audio_B
+        if audio_BP is None or audio_BD is None or has_audio_B is None:
+            return video_BP, has_video_B
+        has_both_B = has_video_B & has_audio_B
+        both_BP = (self._head(FUSED, VIDEO, video_BD, has_both_B) + self._head(FUSED, AUDIO, audio_BD, has_both_B)) / 2
+        alone_BP = torch.where(has_video_B[:, None], video_BP, audio_BP)
+        return torch.where(has_both_B[:, None], both_BP, alone_BP), has_video_B | has_audio_B
+
+    def _alone(self, means: Mapping[str, Pair], has: Pair) -> Pair:
+        """The fused path's vectors from one modality, (B, P) each.
+
+        Of all clips that have the modality where it is compared by itself: few of a batch may have nothing else, and
+        centred among themselves few say little, one nothing. Else of those that have nothing else.
+        """
+        found: Pair = [None, None]
+        if FUSED not in means:
+            return found
+        for modality, name in enumerate(ALONE):
+            mean_BD, has_B, other_B = means.get(name, means[FUSED])[modality], has[modality], has[1 - modality]
+            if mean_BD is None or has_B is None:
+                continue
+            is_counted_B = has_B if name in means or other_B is None else has_B & ~other_B
+            found[modality] = self._head(None, modality, mean_BD, is_counted_B)
+        return found
+
+    def _head(self, path: str | None, modality: int, mean_BD: Tensor, has_B: Tensor) -> Tensor:
+        """A path's head of a modality (None: of the fused path where that modality is alone), (B, P)."""
+        heads = self.alone if path is None else self.clip[path]
+        assert isinstance(heads, nn.ModuleDict)
+        vectors: Tensor = heads[_NAMES[modality]](mean_BD.float(), has_B)
+        return vectors
 
     def text_vectors(self, path: str, text_BE: Tensor) -> Tensor:
         """Unit vectors of texts in the space of a path, (B, P)."""
@@ -125,7 +179,3 @@ class AlignmentHeads(nn.Module):
             head = self.text[path]
             assert isinstance(head, TextHead)
             head.mean.copy_(mean_E)
-
-
-def _device(means: Pair) -> torch.device:
-    return next(mean for mean in means if mean is not None).device

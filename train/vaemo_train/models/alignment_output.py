@@ -17,10 +17,12 @@ from vaemo_train.models.pretraining import VAEmoPreTrainingOutput
 
 @dataclass
 class VAEmoAlignmentOutput(VAEmoPreTrainingOutput):
-    """`loss` (), its unweighted `parts` by name (visual, acoustic, affect, and those of stage 1), `metrics` by name.
+    """`loss` (), its unweighted `parts` by name, `metrics` by name.
 
-    By path, of those that have a pair in the joint batch: the unit vectors that were compared, `clip_vectors` and
-    `text_vectors` (B, P), and of which clips they mean something, `is_pair` (B,).
+    Parts are those of the paths (visual, acoustic, affect), of the fused path with one modality of clips that have
+    both (affect_video, affect_audio), and those of stage 1. By comparison, of those that have a pair in the joint
+    batch: the unit vectors that were compared, `clip_vectors` and `text_vectors` (B, P), and of which clips they mean
+    something, `is_pair` (B,).
     """
 
     clip_vectors: dict[str, Tensor] | None = None

@@ -38,7 +38,8 @@ class VAEmoConfig(PreTrainedConfig):
 
     Alignment with captions (stage 2): descriptions as vectors of `text_size` from the frozen `text_model` meet clips in
     `alignment_size` dimensions, at a temperature of each path that begins at `alignment_temperature` and stays between
-    its bounds. A share `soft_share` of a target goes by how alike descriptions are, at `soft_temperature`.
+    its bounds. `alignment_alone_weight` weighs the fused path with each modality alone against that with both. A share
+    `soft_share` of a target goes by how alike descriptions are, at `soft_temperature`.
     """
 
     model_type = "vaemo"
@@ -89,6 +90,7 @@ class VAEmoConfig(PreTrainedConfig):
     soft_share: float = 0.0
     soft_temperature: float = 0.1
     alignment_weights: dict[str, float] | None = None
+    alignment_alone_weight: float = 0.5
 
     def __post_init__(self, **kwargs: Any) -> None:
         """Fill in the weights of the loss and check what the shapes rest on. Raises ValueError."""
@@ -125,6 +127,8 @@ class VAEmoConfig(PreTrainedConfig):
                 f"alignment_temperature={begin} must lie between alignment_temperature_min={low}, which is above 0, "
                 f"and alignment_temperature_max={high}"
             )
+        if self.alignment_alone_weight < 0:
+            raise ValueError(f"alignment_alone_weight={self.alignment_alone_weight} must not be negative")
         if not 0 <= self.soft_share <= 1:
             raise ValueError(f"soft_share={self.soft_share} must be between 0 and 1")
         if self.soft_temperature <= 0:
@@ -136,6 +140,11 @@ class VAEmoConfig(PreTrainedConfig):
         if size not in SIZES:
             raise ValueError(f"size {size!r} is none of {', '.join(SIZES)}")
         return cls(**{**SIZES[size], **overrides})
+
+    @property
+    def size(self) -> str:
+        """The name of the size with this width; "vaemo" for none of them."""
+        return next((name for name, one in SIZES.items() if one["hidden_size"] == self.hidden_size), self.model_type)
 
     @property
     def num_tubelets(self) -> int:

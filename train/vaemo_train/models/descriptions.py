@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vaemo_train.contrastive import gathered
-from vaemo_train.models.alignment_heads import MODALITIES_OF
+from vaemo_train.models.alignment_heads import ALONE, FUSED
 from vaemo_train.models.config import ALIGNMENT_PATHS
 from vaemo_train.models.views import View
 
@@ -48,24 +48,31 @@ def descriptions_of(
         if tuple(text[path].shape) != shape:
             raise ValueError(f"text_embeds[{path!r}] is {tuple(text[path].shape)}; it must be {shape}")
         has_text_B = has_text[path].to(device)
-        text_BE = torch.where(has_text_B[:, None], text[path].to(device, torch.float32), 0.0)
+        text_BE = torch.where(has_text_B[:, None], text[path].to(device).float(), 0.0)
         found[path] = Descriptions(text_BE, ids[path].to(device), has_text_B)
     return found
 
 
 @torch.no_grad()
-def paths_with_pairs(descriptions: Mapping[str, Descriptions], views: Sequence[View | None]) -> set[str]:
-    """The paths on which a clip of any process has both a description and a modality: the same in all processes.
+def with_pairs(descriptions: Mapping[str, Descriptions], views: Sequence[View | None]) -> set[str]:
+    """The comparisons, paths and `ALONE`, that a clip of any process takes part in: the same in all processes.
 
-    One gather of a flag a path, which on a GPU is waited for.
+    It needs a description and a modality, for `ALONE` both. One gather of a flag each, which on a GPU is waited for.
     """
-    flags = []
-    for path in ALIGNMENT_PATHS:
-        has_text_B = descriptions[path].has_text_B
-        is_pair_B = torch.zeros_like(has_text_B)
-        for view in (views[modality] for modality in MODALITIES_OF[path]):
-            if view is not None:
-                is_pair_B |= has_text_B if view.is_padding_BN is None else has_text_B & ~view.is_padding_BN.all(dim=1)
-        flags.append(is_pair_B.any())
-    found = gathered(torch.stack(flags)[None]).any(dim=0).tolist()
-    return {path for path, is_there in zip(ALIGNMENT_PATHS, found, strict=True) if is_there}
+    fused = descriptions[FUSED].has_text_B
+    has_video_B, has_audio_B = (_has_modality(view, fused) for view in views)
+    is_pair_B = {
+        "visual": descriptions["visual"].has_text_B & has_video_B,
+        "acoustic": descriptions["acoustic"].has_text_B & has_audio_B,
+        FUSED: fused & (has_video_B | has_audio_B),
+        **dict.fromkeys(ALONE, fused & has_video_B & has_audio_B),
+    }
+    found = gathered(torch.stack([flags_B.any() for flags_B in is_pair_B.values()])[None]).any(dim=0).tolist()
+    return {name for name, is_there in zip(is_pair_B, found, strict=True) if is_there}
+
+
+def _has_modality(view: View | None, like_B: Tensor) -> Tensor:
+    """Which clips have it, (B,)."""
+    if view is None:
+        return torch.zeros_like(like_B)
+    return torch.ones_like(like_B) if view.is_padding_BN is None else ~view.is_padding_BN.all(dim=1)

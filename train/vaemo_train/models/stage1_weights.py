@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +46,29 @@ def _read(folder: Path) -> tuple[VAEmoConfig, dict[str, Tensor]]:
         raise CheckpointError(
             f"{folder} has no {' and no '.join(missing)}; give the folder `model` of a stage-1 run, or a checkpoint"
         )
+    config = stage1_config(folder)
     try:
-        config = VAEmoConfig.from_pretrained(folder)
         return config, load_file(folder / "model.safetensors")
     except (OSError, ValueError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{folder} cannot be read as a model ({' '.join(str(error).split())}); give another checkpoint"
-        ) from error
+        raise _unreadable(folder, error) from error
+
+
+def stage1_config(folder: Path) -> VAEmoConfig:
+    """The configuration of a model in its folder. Raises CheckpointError for a damaged one, or another kind's."""
+    try:
+        content = json.loads((folder / _FILES[0]).read_text(encoding="utf-8"))
+        kind = content.get("model_type") if isinstance(content, dict) else None
+        if kind != VAEmoConfig.model_type:
+            raise ValueError(f"config.json is of model_type {kind}, not {VAEmoConfig.model_type}")
+        return VAEmoConfig.from_pretrained(folder)
+    except (OSError, ValueError, TypeError) as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(folder: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"{folder} cannot be read as a model ({' '.join(str(error).split())}); give another checkpoint"
+    )
 
 
 def _check(folder: Path, config: VAEmoConfig, weights: dict[str, Tensor]) -> None:

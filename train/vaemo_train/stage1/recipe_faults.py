@@ -47,7 +47,7 @@ OF_STAGE2: Final = frozenset(
         "alignment_temperature",
         "alignment_temperature_min",
         "alignment_temperature_max",
-        "alignment_alone_probability",
+        "alignment_alone_weight",
         "alignment_weights",
         "soft_share",
         "soft_temperature",

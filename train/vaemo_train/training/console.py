@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -17,6 +18,11 @@ _NAMES = {
     "loss/video_motion": "motion",
     "loss/audio": "audio",
     "loss/contrastive": "contrastive",
+    "loss/visual": "visual",
+    "loss/acoustic": "acoustic",
+    "loss/affect": "affect",
+    "loss/affect_video": "affect (video)",
+    "loss/affect_audio": "affect (audio)",
     "grad_norm": "gradient",
 }
 _LINE_S = 10.0
@@ -48,6 +54,18 @@ class TrainingConsole:
         """Show lines that stay."""
         for line in lines:
             self._console.print(line, markup=False, highlight=False)
+
+    @contextmanager
+    def counting(self, noun: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Show how far something has come that is no training; the block calls what it gets with each advance."""
+        is_shown = total and self._console.is_terminal
+        bar = Progress(
+            TextColumn(noun), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn(),
+            console=self._console, transient=True, disable=not is_shown,
+        )  # fmt: skip
+        with bar:
+            task = bar.add_task(noun, total=total)
+            yield lambda done: bar.advance(task, done)
 
     def begin(self, step: int, total: int) -> None:
         """Show that `step` of `total` steps are done."""

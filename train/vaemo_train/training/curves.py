@@ -28,6 +28,7 @@ class _Plot:
 
 
 _PARTS: Final = {"video_pixels": "pixels", "video_motion": "motion", "audio": "audio"}
+_SEARCHES: Final = {"visual": "visual", "acoustic": "acoustic", "affect": "affect", "whole": "whole captions"}
 _PLOTS: Final = (
     _Plot("training: error on masked tokens", {f"loss/{key}": name for key, name in _PARTS.items()}),
     _Plot(
@@ -43,6 +44,23 @@ _PLOTS: Final = (
             "monitor/label_within": "same label only",
             "monitor/speaker_within": "same speaker only",
         },
+        level=1.0,
+        level_name="chance",
+        is_over_chance=True,
+    ),
+    _Plot(
+        "training: contrast of clips with their descriptions",
+        {
+            "loss/visual": "visual",
+            "loss/acoustic": "acoustic",
+            "loss/affect": "affect",
+            "loss/affect_video": "affect, video alone",
+            "loss/affect_audio": "affect, audio alone",
+        },
+    ),
+    _Plot(
+        "held out: clips found by their descriptions, recall at 1 over chance",
+        {f"monitor/{name}_text_to_clip_recall1": label for name, label in _SEARCHES.items()},
         level=1.0,
         level_name="chance",
         is_over_chance=True,

@@ -15,7 +15,10 @@ from vaemo_clips.errors import RecipeError
 from vaemo_clips.workers import num_cores
 from vaemo_train.training.recipe import TrainingRecipe
 
-_PACKAGES = ("vaemo", "torch", "transformers", "accelerate", "numpy", "pyarrow", "simplejpeg", "safetensors")
+_PACKAGES = (
+    "vaemo", "torch", "transformers", "accelerate", "sentence-transformers", "numpy", "pyarrow", "simplejpeg",
+    "safetensors",
+)  # fmt: skip
 
 
 def num_processes() -> int:

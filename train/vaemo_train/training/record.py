@@ -20,15 +20,21 @@ FORMAT_VERSION: Final = 1
 _FREE: Final = frozenset(
     {
         "data.folder",
+        "captions",
+        "init",
         "data.workers",
         "data.prefetch",
         "logging_steps",
         "save_steps",
         "keep_checkpoints",
         "monitor.every_steps",
+        "text.model",
     }
 )
-"""Settings that do not touch what is learnt; so are all of `figure`. A resumed run may have others."""
+"""Settings that do not touch what is learnt; so are all of `figure`. A resumed run may have others.
+
+What lies in the folders is compared by its content (`identity`), not by where it lies.
+"""
 
 
 class RunFolder:

@@ -14,7 +14,7 @@ import torch.distributed as dist
 from transformers import TrainingArguments
 from transformers.utils.logging import disable_progress_bar
 
-from vaemo_clips.errors import CheckpointError, RecipeError, RunFolderError, UserError
+from vaemo_clips.errors import CheckpointError, RecipeError, RunFolderError, TextModelError, UserError
 from vaemo_clips.whole_file import replace_folder
 from vaemo_train.evaluate.folds import Holdout
 from vaemo_train.models import VAEmoProcessor
@@ -59,13 +59,13 @@ class Stage(ABC):
         """What a resumed run must have in common with the one that it goes on with, besides recipe and rows."""
         return {}
 
+    def prepare(self, console: TrainingConsole) -> None:
+        """Do what takes long before there is a model; on every process, once the run may begin."""
+        return
+
     def facts(self) -> dict[str, Any]:
         """What run.json says of the stage's own."""
         return {}
-
-    def finish(self, model: Any, bf16: bool) -> None:
-        """Do what is to be done to a trained model before it is saved; on every process."""
-        return
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,7 @@ def run_stage(
             **stage.identity(),
         }
         from_checkpoint = from_first(lambda: _check_folder(folder, recipe, identity, resume), num_processes)
+        stage.prepare(console)
         model = stage.make_model()
         if from_checkpoint is None:
             record = run_record(recipe, data, model, identity, arguments) | stage.facts()
@@ -151,8 +152,8 @@ class _Run:
         trainer = self._trainer(watching)
         try:
             state = self._train(trainer)
-            if state == "done":
-                self._save_model(trainer, is_first)
+            if state == "done" and is_first:
+                self._save_model(trainer)
         except (UserError, KeyboardInterrupt) as error:
             if session is not None:
                 ended = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
@@ -190,11 +191,8 @@ class _Run:
         trainer.state.global_step = self.from_step
         return "done"
 
-    def _save_model(self, trainer: StageTrainer, is_first: bool) -> None:
+    def _save_model(self, trainer: StageTrainer) -> None:
         """Write the model with the processor of the shards' faces. Raises CheckpointError where the disk is full."""
-        self.stage.finish(self.model, self.arguments.bf16)
-        if not is_first:
-            return
         draft = self.folder.path / ".model.draft"
         shutil.rmtree(draft, ignore_errors=True)
         with _disk_errors(draft, self.folder):
@@ -221,7 +219,7 @@ def from_first(ask: Callable[[], Any], num_processes: int) -> Any:
             answer[0] = ask()
         except CheckpointError as error:
             answer[1] = JointCheckpointError(str(error))
-        except (RunFolderError, RecipeError) as error:
+        except (RunFolderError, RecipeError, TextModelError) as error:
             answer[1] = error
     dist.broadcast_object_list(answer, src=0)
     found, fault = answer

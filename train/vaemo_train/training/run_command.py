@@ -7,14 +7,24 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from vaemo_clips.errors import MissingExtraError, RecipeError, RunFolderError, SplitError, UserError
+from vaemo_clips.errors import (
+    CaptionError,
+    MissingExtraError,
+    RecipeError,
+    RunFolderError,
+    SplitError,
+    TextModelError,
+    UserError,
+)
 from vaemo_train.training.checkpoint import JointCheckpointError
 from vaemo_train.training.environment import rank
 
 if TYPE_CHECKING:
     from vaemo_train.training.run import RunSummary
 
-_ON_ALL: Final = (RecipeError, SplitError, RunFolderError, MissingExtraError, JointCheckpointError)
+_ON_ALL: Final = (
+    CaptionError, JointCheckpointError, MissingExtraError, RecipeError, RunFolderError, SplitError, TextModelError,
+)  # fmt: skip
 """Errors that every process of a training finds alike; the first one tells them."""
 
 
@@ -39,8 +49,18 @@ def run_training(train: Callable[[], RunSummary]) -> None:
     if first:
         for line in summary_lines(summary):
             typer.echo(line)
+    _part_from_others()
     if summary.state == "interrupted":
         raise typer.Exit(130)
+
+
+def _part_from_others() -> None:
+    """Leave the process group in peace once all are done: torch warns, or aborts, at an exit within one."""
+    import torch.distributed as dist
+
+    if dist.is_available() and dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()
 
 
 def summary_lines(summary: RunSummary) -> Iterator[str]:

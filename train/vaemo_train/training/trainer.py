@@ -32,6 +32,7 @@ from vaemo_train.training.stream import BatchStream
 
 _ON_CPU = frozenset({"batch_seed", "row_number", "is_real", "has_padding"})
 """What the program branches on or tells people; on a GPU it would have to be waited for."""
+_RECONSTRUCTED = {"loss/video_pixels": {"video"}, "loss/video_motion": {"video"}, "loss/audio": {"audio"}}
 
 
 class StageTrainer(Trainer):
@@ -276,9 +277,11 @@ def _real_modalities(inputs: Batch) -> set[str]:
 
 
 def _modalities_of(name: str) -> set[str]:
-    """The modalities that a logged value is about."""
-    if "contrastive" in name:
+    """The modalities that a process must have of its own for what it logs under a name to count.
+
+    Errors of reconstruction, and how often stage 1's contrast hits, are means over the process's own clips. The losses
+    of a contrast are its part of the joint mean, and 0 is such a part; what stage 2 says of one is of the joint batch.
+    """
+    if name.startswith("contrastive_"):
         return {"video", "audio"}
-    if "visual" in name or "acoustic" in name:  # a path of stage 2
-        return {"video"} if "visual" in name else {"audio"}
-    return {modality for modality in ("video", "audio") if modality in name}
+    return _RECONSTRUCTED.get(name, set())

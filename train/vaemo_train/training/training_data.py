@@ -47,13 +47,15 @@ def open_data(
     num_processes: int,
     image_size: int,
     choose: Callable[[ShardFolder, RowChoice], RowChoice] | None = None,
+    image_size_of: str = "model.overrides.image_size",
 ) -> TrainingData:
     """Open the shards and choose what is trained on; `choose` returns what a stage can use of the rows.
 
-    The model sees pictures of `image_size` px. Raises ShardError, SplitError, RecipeError, TrainingError.
+    The model sees pictures of `image_size` px, as what is called `image_size_of` has it. Raises ShardError, SplitError,
+    RecipeError, TrainingError.
     """
     folder = ShardFolder.open(data)
-    _check_pictures(image_size, folder)
+    _check_pictures(image_size, folder, image_size_of)
     monitored = bool(recipe.monitor.every_steps or recipe.figure.every_steps)
     rows = choose_rows(folder.rows, holdout, recipe.monitor.num_clips, recipe.monitor.seed, monitored)
     if choose is not None:
@@ -72,11 +74,11 @@ def open_data(
     return TrainingData(folder, rows, dataset, stream)
 
 
-def _check_pictures(wanted: int, folder: ShardFolder) -> None:
+def _check_pictures(wanted: int, folder: ShardFolder, whose: str) -> None:
     """Raise RecipeError where the model asks for larger pictures than were stored."""
     stored = folder.settings.size_px
     if wanted > stored:
         raise RecipeError(
-            f"model.overrides.image_size: pictures of {wanted} pixels cannot be cut from those in {folder.path}, "
+            f"{whose}: pictures of {wanted} pixels cannot be cut from those in {folder.path}, "
             f"which are {stored} wide; give at most that"
         )

@@ -1,0 +1,100 @@
+"""What stage 2 is trained on: the rows of the shards that have captions, on the training side and on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from vaemo_clips.errors import CaptionError
+from vaemo_train.captions.joined import Captions, join_captions
+from vaemo_train.captions.paths import PATHS
+from vaemo_train.captions.row_captions import RowCaptions
+from vaemo_train.evaluate.folds import Holdout
+from vaemo_train.shards.folder import ShardFolder
+from vaemo_train.shards.layout import REJECTS
+from vaemo_train.stage2.recipe import Stage2Recipe
+from vaemo_train.training.held_out import RowChoice
+from vaemo_train.training.training_data import TrainingData, open_data
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AlignmentData:
+    """The stream of captioned training rows, all captions, and those of the training rows and of the held-out ones.
+
+    No caption of a held-out clip is in `train`; `held_out` is looked at, never learnt from.
+    """
+
+    training: TrainingData
+    captions: Captions
+    train: RowCaptions
+    held_out: RowCaptions
+
+    def lines(self) -> Iterator[str]:
+        """What the user is told of the captions."""
+        yield from self.captions.counts.lines()
+        for path, described, lacking in (("visual", "a visual", "picture"), ("acoustic", "an acoustic", "sound")):
+            if count := self.train.without_tokens[path]:
+                rows = f"{count:,} rows have" if count > 1 else "1 row has"
+                yield f"note: {rows} {described} description, but no {lacking} that it describes; it is left out"
+
+
+def open_alignment_data(
+    recipe: Stage2Recipe,
+    data: Path,
+    captions_folder: Path,
+    holdout: Holdout | None,
+    num_processes: int,
+    image_size: int,
+    *,
+    allow_unknown: bool = False,
+    init: str = "",
+) -> AlignmentData:
+    """Open shards and captions, and join them, for an encoder `init` that sees pictures of `image_size` px.
+
+    Raises what `open_data` and `join_captions` raise, and CaptionError where no training clip has a caption.
+    """
+    joined: list[tuple[Captions, RowCaptions, RowCaptions]] = []
+
+    def choose(folder: ShardFolder, rows: RowChoice) -> RowChoice:
+        captions = join_captions(
+            captions_folder, folder.rows, rows.train, allow_unknown=allow_unknown, rejected_clips=rejected_clips(folder)
+        )
+        others = np.setdiff1d(np.arange(folder.num_rows), rows.train)
+        train, held_out = captions.of_rows(folder.rows, rows.train), captions.of_rows(folder.rows, others)
+        joined.append((captions, train, held_out))
+        weighted = _weighted_rows(recipe, train)
+        if not len(weighted):
+            raise CaptionError(
+                f"{captions_folder}: no clip that is trained on has a description that the loss weighs; "
+                f"{captions.counts.clips_with_captions:,} clips have captions: caption clips that are not held out"
+            )
+        monitored = _one_a_clip(folder, held_out.rows, recipe.monitor.num_clips, recipe.monitor.seed)
+        return RowChoice(weighted, monitored, rows.reason)
+
+    training = open_data(recipe, data, holdout, num_processes, image_size, choose, f"--init {init}")
+    return AlignmentData(training, *joined[0])
+
+
+def rejected_clips(folder: ShardFolder) -> list[str]:
+    """The clips that `prepare` gave no row: captions of them are no mistake."""
+    path = folder.path / REJECTS
+    return pq.read_table(path, columns=["clip_id"])["clip_id"].to_pylist() if path.exists() else []
+
+
+def _weighted_rows(recipe: Stage2Recipe, captions: RowCaptions) -> NDArray[np.int64]:
+    """Rows with a description of a path that has a weight."""
+    paths = [path for path in PATHS if getattr(recipe.loss, path) > 0]
+    return np.unique(np.concatenate([np.flatnonzero(np.diff(captions.begin[path])) for path in paths]))
+
+
+def _one_a_clip(folder: ShardFolder, rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
+    """The first row of each of `most` clips, drawn at random."""
+    ids = np.asarray(folder.rows["clip_id"].take(rows).to_pylist(), object).astype(str)
+    _, first = np.unique(ids, return_index=True)
+    drawn = np.random.default_rng([seed, 2]).permutation(first)[:most]
+    return np.sort(rows[drawn])

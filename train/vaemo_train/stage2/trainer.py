@@ -1,0 +1,46 @@
+"""The loop of stage 2: batches with descriptions, and a slower rate for the encoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from vaemo_train.data.batch import Batch
+from vaemo_train.models.alignment import VAEmoForCaptionAlignment
+from vaemo_train.stage2.caption_table import CaptionTable
+from vaemo_train.stage2.recipe import Stage2Recipe
+from vaemo_train.training.optimizer import decay_groups
+from vaemo_train.training.trainer import StageTrainer
+
+
+class Stage2Trainer(StageTrainer):
+    """Gives each row of a batch one of its descriptions a path."""
+
+    def __init__(self, *args: Any, recipe: Stage2Recipe, table: CaptionTable, **services: Any) -> None:
+        self._table, self._alignment = table, recipe
+        super().__init__(*args, recipe=recipe, **services)
+
+    def more_inputs(self, inputs: Batch, seed: int) -> dict[str, Any]:
+        """The descriptions; drawn from seed + 3, since the model and the augmentation draw from those below."""
+        generator = torch.Generator().manual_seed((seed + 3) % 2**63)
+        described = self._table.of_rows(inputs["row_number"], generator).as_inputs()
+        device = self.args.device
+        return {
+            name: {path: value.to(device, non_blocking=True) for path, value in values.items()}
+            for name, values in described.items()
+        }
+
+    def make_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        """AdamW with `encoder_lr_share` of the rate for all that stage 1 has trained; at 0 that is frozen."""
+        assert isinstance(model, VAEmoForCaptionAlignment)
+        settings, lr = self._alignment.optim, self.args.learning_rate
+        new = {id(parameter) for parameter in model.alignment.parameters()}
+        groups = []
+        for parameters, decay in zip(decay_groups(model), (settings.weight_decay, 0.0), strict=True):
+            for is_new, rate in ((True, lr), (False, lr * settings.encoder_lr_share)):
+                chosen = [parameter for parameter in parameters if (id(parameter) in new) == is_new]
+                if chosen:
+                    groups.append({"params": chosen, "weight_decay": decay, "lr": rate})
+        return torch.optim.AdamW(groups, lr=lr, betas=settings.betas, fused=True)

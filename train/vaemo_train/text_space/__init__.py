@@ -1,0 +1,1 @@
+"""Clips and words in one space: what `vaemo-train retrieve` and `vaemo-train zero-shot` do."""
