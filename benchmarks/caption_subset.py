@@ -27,13 +27,13 @@ def main(
     """Write the subset and say how many captions it has."""
     captions: Any = load_from_disk(str(run / "dataset"))
     is_out = Holdout.parse(holdout).mask(captions.data.table)
-    training = np.flatnonzero(~is_out)
+    clip_ids = np.asarray(captions["clip_id"])
+    training = np.unique(clip_ids[~is_out])
     drawn = np.random.default_rng(seed).choice(training, round(share * len(training)), replace=False)
-    kept = np.sort(np.concatenate([drawn, np.flatnonzero(is_out)]))
+    kept = np.flatnonzero(np.isin(clip_ids, drawn) | is_out)
     captions.select(kept).save_to_disk(str(out / "dataset"))
-    print(
-        f"{len(drawn):,} of {len(training):,} training clips and all {is_out.sum():,} held-out ones: {out / 'dataset'}"
-    )
+    num_out = len(set(clip_ids[is_out]))
+    print(f"captions of {len(drawn):,} of {len(training):,} training clips and all {num_out:,} held-out ones: {out}")
 
 
 if __name__ == "__main__":

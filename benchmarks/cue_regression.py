@@ -62,10 +62,11 @@ def train_on_cues(
     augment = Augment(recipe.augment, net.encoder.config.image_size, net.encoder.config.log_mel_mean,
                       net.encoder.config.log_mel_std)  # fmt: skip
     stream = BatchStream(WindowDataset(folder, rows, seed=seed), recipe.batch.per_device, seed=seed)
-    optimizer, schedule = _optimizer(net, recipe)
+    total = recipe.total_steps(stream.batches_per_epoch)
+    optimizer, schedule = _optimizer(net, recipe, total, recipe.warmup_steps(stream.batches_per_epoch))
     bf16 = resolve_bf16(recipe)
     for step, batch in enumerate(stream):
-        if step == recipe.total_steps(stream.batches_per_epoch):
+        if step == total:
             break
         number = int(batch["batch_seed"])
         features = augment(batch, torch.Generator().manual_seed((number + 2) % 2**63))
@@ -74,7 +75,7 @@ def train_on_cues(
         chosen = batch["row_number"].numpy()
         is_known_BC = torch.from_numpy(is_known_RC[chosen])
         error_BC = (predicted_BC - torch.from_numpy(cues_RC[chosen])).square() * is_known_BC
-        (error_BC.sum() / is_known_BC.sum()).backward()
+        (error_BC.sum() / is_known_BC.sum().clamp(min=1)).backward()
         nn.utils.clip_grad_norm_(net.parameters(), recipe.optim.grad_clip or float("inf"))
         optimizer.step()
         schedule.step()
@@ -84,7 +85,9 @@ def train_on_cues(
     return encoder
 
 
-def _optimizer(net: CueHead, recipe: Stage2Recipe) -> tuple[torch.optim.Optimizer, Any]:
+def _optimizer(
+    net: CueHead, recipe: Stage2Recipe, num_steps: int, num_warmup: int
+) -> tuple[torch.optim.Optimizer, Any]:
     """As stage 2 has it: the encoder at its share of the rate."""
     settings, lr = recipe.optim, recipe.peak_lr(1)
     old = {id(weight) for weight in net.encoder.parameters()}
@@ -94,19 +97,26 @@ def _optimizer(net: CueHead, recipe: Stage2Recipe) -> tuple[torch.optim.Optimize
         for is_old, rate in ((True, lr * settings.encoder_lr_share), (False, lr))
     ]
     optimizer = torch.optim.AdamW(groups, lr=lr, betas=settings.betas, fused=True)
-    total = recipe.total_steps(1)
     return optimizer, get_cosine_with_min_lr_schedule_with_warmup(
-        optimizer, recipe.warmup_steps(1), total, min_lr_rate=settings.final_lr_share
+        optimizer, num_warmup, num_steps, min_lr_rate=settings.final_lr_share
     )
 
 
 def _cues(
     captions: Path, folder: ShardFolder, rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Cues of all rows (R, C), standardised over `rows`, 0 where unknown; and which are known."""
+    """Cues of all rows (R, C), standardised over `rows`, 0 where unknown; and which are known.
+
+    Each as it was measured, against people and against the speaker's other clips, as the captions have it.
+    """
     dataset: Any = load_from_disk(str(captions / "dataset"))
     by_clip = {
-        clip_id: {cue["name"]: cue["value"] for cue in cues if cue["value"] is not None}
+        clip_id: {
+            f"{cue['name']} {key}": cue[key]
+            for cue in cues
+            for key in ("value", "population_sd", "speaker_sd")
+            if cue[key] is not None
+        }
         for clip_id, cues in zip(dataset["clip_id"], dataset["cues"], strict=True)
     }
     names = sorted({name for cues in by_clip.values() for name in cues})

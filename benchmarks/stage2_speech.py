@@ -33,18 +33,24 @@ from vaemo_train.models import VAEmoConfig, VAEmoModel
 from vaemo_train.shards.folder import ShardFolder
 from vaemo_train.stage2.recipe import Stage2Recipe
 from vaemo_train.stage2.run import train
+from vaemo_train.texts.cache import CACHE_FOLDER
 from vaemo_train.training.console import TrainingConsole
+from vaemo_train.training.environment import git_state
 from vaemo_train.training.shipped import choose_recipe
 
 STAGE2: dict[str, list[str]] = {
     "stage 2": [],
     "path 1 only": ["loss.affect=0"],
-    "path 2 only": ["loss.acoustic=0"],
+    "path 2 only": ["loss.visual=0", "loss.acoustic=0"],
     "soft targets": ["loss.soft_share=0.5"],
-    "no stage 1": [],
+    "no stage 1": ["optim.encoder_lr_share=1"],
     "captions shuffled": [],
 }
-"""Changes of the recipe; the last two differ in what they begin with and in the captions."""
+"""Changes of the recipe; the last two differ in what they begin with and in the captions.
+
+A random encoder learns at the rate of the heads. Clips without pictures have one scope only, so that the paths differ
+in the text and in the head.
+"""
 VARIANTS = ("untrained", "stage 1", *STAGE2, "cues regressed")
 DESCRIPTIONS = ["visual_description", "acoustic_description", "affect_description", "emotions"]
 
@@ -83,7 +89,8 @@ def main(
         began = time.process_time()
         encoder = encoder_of(variant, fold, seed, data, captions, stage1, out, size, changes)
         found = probe(encoder, data, fold)
-        line = {"variant": variant, "fold": fold, "seed": seed, **found, "cpu_s": time.process_time() - began}
+        line = {"variant": variant, "fold": fold, "seed": seed, **found, "cpu_s": time.process_time() - began,
+                "changes": changes, "revision": git_state()}  # fmt: skip
         with (out / "results.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         print(
@@ -98,6 +105,7 @@ def encoder_of(
 ) -> VAEmoModel:  # fmt: skip
     """Train a variant, or read what needs no training."""
     init = stage1.format(fold=fold)
+    _check_stage1(Path(init), fold, data)
     if variant == "stage 1":
         return VAEmoModel.from_pretrained(Path(init) / "model")
     if variant == "untrained":
@@ -116,22 +124,37 @@ def encoder_of(
     train(recipe, data, captions, begin, run, holdout=holdout, allow_unknown=True, console=TrainingConsole(silent=True))
     encoder = VAEmoModel.from_pretrained(run / "model")
     shutil.rmtree(run, ignore_errors=True)
+    shutil.rmtree(run.with_name(f"{run.name}-captions"), ignore_errors=True)
     return encoder
 
 
+def _check_stage1(run: Path, fold: int, data: Path) -> None:
+    """Raise UserError where the encoder of stage 1 has heard the fold's actors, or other shards."""
+    identity = json.loads((run / "run.json").read_text("utf-8"))["identity"]
+    if identity["holdout"] != f"fold={fold}" or identity["data"] != ShardFolder.open(data).digest:
+        raise UserError(f"{run}: was not trained on {data} with --holdout fold={fold}; train it so")
+
+
 def shuffled(captions: Path, data: Path, holdout: Holdout, seed: int, out: Path) -> Path:
-    """The captions of the training clips dealt to other training clips at random; the others are left out."""
+    """The captions of the training clips dealt to other training clips at random; the others are left out.
+
+    No clip keeps its own: the captions move around one circle through all clips.
+    """
     rows = ShardFolder.open(data).rows
     kept = set(np.asarray(rows["clip_id"].to_pylist(), object)[~holdout.mask(rows)].tolist())
     dataset: Any = load_from_disk(str(captions / "dataset"))
     chosen = [number for number, clip_id in enumerate(dataset["clip_id"]) if clip_id in kept]
     dataset = dataset.select(chosen)
-    other = np.random.default_rng(seed).permutation(len(dataset))
+    circle = np.random.default_rng(seed).permutation(len(dataset))
+    other = np.empty_like(circle)
+    other[circle] = np.roll(circle, 1)
     columns = dataset.to_dict()
     for name in DESCRIPTIONS:
         columns[name] = [columns[name][row] for row in other]
     shutil.rmtree(out, ignore_errors=True)
     Dataset.from_dict(columns, features=dataset.features).save_to_disk(str(out / "dataset"))
+    if (captions / CACHE_FOLDER).is_dir():  # the texts are the same
+        (out / CACHE_FOLDER).symlink_to((captions / CACHE_FOLDER).resolve())
     return out
 
 

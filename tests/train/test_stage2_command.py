@@ -146,15 +146,25 @@ def test_what_is_wrong_is_one_line(
     assert not (tmp_path / "run" / "run.json").exists(), "no run was begun"
 
 
-@pytest.mark.parametrize("name", ["data", "captions", "init"])
+@pytest.mark.parametrize("name", ["captions", "init"])
 def test_what_neither_the_recipe_nor_the_command_names_is_asked_for(
     site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     options = site.options(tmp_path / "run")
     place = options.index(f"--{name}")
     error = refused(capsys, options[:place] + options[place + 2 :])
-    assert re.search(rf"recipe.yaml: names no (data\.folder|captions|init); give --{name} ", error)
+    assert re.search(rf"recipe.yaml: names no {name}; give --{name} ", error)
     assert "\n" not in error
+
+
+def test_shards_that_nobody_names_are_looked_for_where_prepare_writes_them(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = site.options(tmp_path / "run")
+    place = options.index("--data")
+    error = refused(capsys, options[:place] + options[place + 2 :])
+    assert "shards: there are no shards; make them with `vaemo-train prepare --out shards`" in error
 
 
 def test_captions_of_unknown_clips_may_be_left_out_and_the_end_is_told(

@@ -85,7 +85,7 @@ def stage1(
             help="stage1, stage1-vox2, stage1-cpu, or a YAML file; unless given stage1, without a GPU stage1-cpu.",
         ),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of shards; the recipe's unless given.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of shards; the recipe's, else shards.")] = None,
     out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/stage1"),
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe, as optim.base_lr=3e-4.")
@@ -120,7 +120,7 @@ def stage2(
             help="stage2, stage2-multi, stage2-cpu, or a YAML file; unless given stage2, without a GPU stage2-cpu.",
         ),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of shards; the recipe's unless given.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of shards; the recipe's, else shards.")] = None,
     out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/stage2"),
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe, as loss.soft_share=0.5.")

@@ -215,7 +215,7 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
                 is_pair_B=is_pair_B,
                 text_id_B=here.id_B,
                 clip_B=clip_number,
-                similarity_BE=here.text_BE,
+                similarity_BE=self.alignment.centred_texts(path, here.text_BE),
                 soft_share=self.config.soft_share,
                 soft_temperature=self.config.soft_temperature,
             )

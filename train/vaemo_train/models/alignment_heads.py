@@ -65,6 +65,10 @@ class TextHead(nn.Module):
         """(B, E) -> (B, P)."""
         return normalize(self.projection(text_BE - self.mean), dim=-1, eps=_LEAST_NORM)
 
+    def centred(self, text_BE: Tensor) -> Tensor:
+        """The embeddings (B, E) less the mean, as unit vectors: how alike texts are beyond what they all share."""
+        return normalize(text_BE - self.mean, dim=-1, eps=_LEAST_NORM)
+
 
 class AlignmentHeads(nn.Module):
     """The heads of every path, and its learned temperature. Computed in float32, as `ContrastiveHead` is."""
@@ -171,6 +175,13 @@ class AlignmentHeads(nn.Module):
         with torch.autocast(text_BE.device.type, enabled=False):
             vectors: Tensor = self.text[path](text_BE.float())
         return vectors
+
+    @torch.no_grad()
+    def centred_texts(self, path: str, text_BE: Tensor) -> Tensor:
+        """Embeddings (B, E) of texts less the training texts' mean of a path, as unit vectors."""
+        head = self.text[path]
+        assert isinstance(head, TextHead)
+        return head.centred(text_BE.float())
 
     @torch.no_grad()
     def set_text_means(self, means: Mapping[str, Tensor]) -> None:

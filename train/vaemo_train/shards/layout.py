@@ -21,6 +21,8 @@ from vaemo_clips.errors import ShardError
 from vaemo_clips.manifest import Manifest
 from vaemo_train.shards.row import FORMAT_VERSION, MEDIA_SCHEMA, ROW_SCHEMA, ShardSettings
 
+DEFAULT_FOLDER = Path("shards")
+"""Where `prepare` writes and trainings read unless told otherwise."""
 METADATA_KEY = b"vaemo.shard"
 PREPARE, ROWS, REJECTS, MARKER, DONE = "prepare.json", "rows.parquet", "rejects.parquet", "shards.json", "done"
 ANEW = "give another --out, or delete the folder to make it anew"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vaemo_clips.errors import RecipeError
+from vaemo_train.shards.layout import DEFAULT_FOLDER
 from vaemo_train.training.environment import num_processes
 from vaemo_train.training.run_command import run_training
 from vaemo_train.training.shipped import choose_recipe
@@ -27,11 +27,7 @@ def run_stage1(
 
         chosen = choose_recipe(recipe, "stage1")
         settings = Stage1Recipe.load(chosen.path, changes, num_processes())
-        shards = data or settings.data.folder
-        if shards is None:
-            raise RecipeError(
-                f"{chosen.path}: names no data.folder; give --data FOLDER, written by `vaemo-train prepare`"
-            )
+        shards = data or settings.data.folder or DEFAULT_FOLDER
         kept_out = Holdout.parse(holdout) if holdout is not None else None
         return train(settings, shards, out, holdout=kept_out, resume=resume, opening=chosen.words)
 

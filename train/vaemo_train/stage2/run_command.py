@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vaemo_clips.errors import RecipeError
+from vaemo_train.shards.layout import DEFAULT_FOLDER
 from vaemo_train.training.environment import num_processes
 from vaemo_train.training.run_command import run_training
 from vaemo_train.training.shipped import choose_recipe
@@ -35,11 +36,8 @@ def run_stage2(
 
         chosen = choose_recipe(recipe, "stage2")
         settings = Stage2Recipe.load(chosen.path, changes, num_processes())
-        shards, described, begun = data or settings.data.folder, captions or settings.captions, init or settings.init
-        if shards is None:
-            raise RecipeError(
-                f"{chosen.path}: names no data.folder; give --data FOLDER, written by `vaemo-train prepare`"
-            )
+        shards = data or settings.data.folder or DEFAULT_FOLDER
+        described, begun = captions or settings.captions, init or settings.init
         if described is None:
             raise RecipeError(
                 f"{chosen.path}: names no captions; give --captions FOLDER, below which `vaemo-annotate run` wrote them"
