@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
+from torch import Tensor
 
 from tests.support.tiny_alignment import QUIET, STAGE1_LOSS, Site, still_means
 from tests.support.tiny_run import same_mask_for_every_clip
@@ -51,8 +53,8 @@ def main(folder: Path) -> None:
             site_of(folder, "steady").train(folder / "steady_run", *STEADY_CHANGES)
         with still_means():
             site_of(folder, "mixed").train(folder / "mixed_run", *MIXED_CHANGES)
-        for name, model in zip(("steady", "mixed"), models, strict=True):
-            save_file(dict(model.named_parameters()), folder / f"{name}-{rank()}.safetensors")
+        for name, kept in zip(("steady", "mixed"), models, strict=True):
+            save_file(dict(kept.model.named_parameters()), folder / f"{name}-{rank()}.safetensors")
         (folder / f"encoded-{rank()}.json").write_text(json.dumps(encoded))
     foreign = site_of(folder, "foreign")
     if rank() == 0:
@@ -77,13 +79,23 @@ def _encoded_texts(patch: pytest.MonkeyPatch) -> list[int]:
     return numbers
 
 
-def kept_models(patch: pytest.MonkeyPatch) -> list[Any]:
+@dataclass(frozen=True, slots=True)
+class KeptModel:
+    """A model, and a copy of its weights as they were before the first step."""
+
+    model: Any
+    begin: dict[str, Tensor]
+
+
+def kept_models(patch: pytest.MonkeyPatch) -> list[KeptModel]:
     """The models that are made from now on."""
     make, models = Stage2.make_model, []
 
     def make_and_keep(self: Stage2) -> Any:
-        models.append(make(self))
-        return models[-1]
+        model = make(self)
+        begin = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+        models.append(KeptModel(model, begin))
+        return model
 
     patch.setattr(Stage2, "make_model", make_and_keep)
     return models

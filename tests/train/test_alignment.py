@@ -109,6 +109,36 @@ def test_the_losses_of_stage_1_are_those_of_stage_1() -> None:
     assert torch.equal(again.loss, before.loss), "without texts the forward pass is that of stage 1"
 
 
+@pytest.mark.parametrize("part", ["video_pixels", "video_motion", "audio"])
+def test_the_modality_without_a_weight_is_not_decoded(part: str) -> None:
+    model = described_model(loss_weights={**NO_STAGE1, part: 1.0}, alignment_alone_weight=0.0)
+    asked: list[list[bool]] = []
+    model.decoder.register_forward_pre_hook(lambda _, inputs: asked.append([index is not None for index in inputs[3]]))
+    out = model(**tiny_batch(), **lacking_padding(), **random_texts())
+    assert asked == [[part != "audio", part == "audio"]]
+    assert set(out.parts) == {*ALIGNMENT_PATHS, part}
+
+
+def test_of_a_batch_without_the_modality_that_has_a_weight_nothing_is_decoded() -> None:
+    model = described_model(loss_weights={**NO_STAGE1, "video_pixels": 1.0}, alignment_alone_weight=0.0)
+    out = model(input_features=tiny_batch()["input_features"], **random_texts())
+    assert set(out.parts) == {"acoustic", "affect"}
+
+
+def test_targets_are_drawn_of_what_is_reconstructed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw: Any = VAEmoForCaptionAlignment._views
+    seen: list[Any] = []
+
+    def draw_and_keep(self: VAEmoForCaptionAlignment, *given: Any) -> Any:
+        seen.append(draw(self, *given))
+        return seen[-1]
+
+    monkeypatch.setattr(VAEmoForCaptionAlignment, "_views", draw_and_keep)
+    for weights, drawn in ((NO_STAGE1, [False, False]), ({**NO_STAGE1, "audio": 1.0}, [False, True])):
+        described_model(loss_weights=weights)(**tiny_batch(), **random_texts())
+        assert [view.targets.index_BK.shape[1] > 0 for view in seen[-1]] == drawn
+
+
 def test_the_embedding_of_a_text_that_is_not_there_changes_nothing() -> None:
     losses = []
     for filling in (0.0, float("nan")):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tests.support.caption_folders import shard_rows, write_captions
 from vaemo_train.captions.joined import Captions, join_captions
-from vaemo_train.evaluate.caption_retrieval import WHOLE, caption_retrieval, captions_of, own_vectors
+from vaemo_train.evaluate.caption_retrieval import TOGETHER, caption_retrieval, captions_of, own_vectors
 from vaemo_train.evaluate.clip_vectors import PATHS_OF, ClipVectors
 from vaemo_train.evaluate.features import MODALITIES
 from vaemo_train.models.config import ALIGNMENT_PATHS
@@ -76,7 +76,7 @@ def collapsed(captions: Captions) -> Mapping[str, Vectors]:
 def test_clips_and_captions_that_lie_together_find_one_another(tmp_path: Path) -> None:
     captions = one_each(tmp_path)
     found = caption_retrieval(clips(), captions, texts_of(captions))
-    assert list(found.by_path) == [*ALIGNMENT_PATHS, WHOLE]
+    assert list(found.by_path) == [*ALIGNMENT_PATHS, TOGETHER]
     assert found.num_clips == NUM_CLIPS
     for one in found.by_path.values():
         for way in (one.clip_to_text, one.text_to_clip):
@@ -150,21 +150,21 @@ def test_clips_with_one_modality_take_part_where_they_have_it(tmp_path: Path) ->
     captions = one_each(tmp_path)
     found = caption_retrieval(clips(("both", "video", "audio")), captions, texts_of(captions)).by_path
     numbers = {name: one.clip_to_text.num_queries for name, one in found.items()}
-    assert numbers == {"visual": 8, "acoustic": 8, "affect": 12, WHOLE: 4}
+    assert numbers == {"visual": 8, "acoustic": 8, "affect": 12, TOGETHER: 4}
     assert all(one.clip_to_text.recall[1].value == 1 for one in found.values())
 
 
 def test_a_path_that_no_clip_has_is_left_out(tmp_path: Path) -> None:
     captions = one_each(tmp_path)
     found = caption_retrieval(clips(("video",)), captions, texts_of(captions))
-    assert list(found.by_path) == ["visual", "affect", WHOLE]
-    assert found.by_path[WHOLE].clip_to_text.num_queries == NUM_CLIPS
+    assert list(found.by_path) == ["visual", "affect", TOGETHER]
+    assert found.by_path[TOGETHER].clip_to_text.num_queries == NUM_CLIPS
     assert not any(np.isnan(value) for value in found.as_dict().values())
     mixed = caption_retrieval(clips(("video", "audio")), captions, texts_of(captions))
-    assert list(mixed.by_path) == list(ALIGNMENT_PATHS), "no clip has all of them: no whole captions"
+    assert list(mixed.by_path) == list(ALIGNMENT_PATHS), "no clip has all of them: nothing together"
 
 
-def test_whole_captions_tell_apart_what_no_path_does(tmp_path: Path) -> None:
+def test_all_paths_together_tell_apart_what_no_path_does(tmp_path: Path) -> None:
     """Three faces, two voices, two feelings: each path knows a few texts, together they name every clip."""
     rows = [
         {
@@ -182,13 +182,13 @@ def test_whole_captions_tell_apart_what_no_path_does(tmp_path: Path) -> None:
             values[:] = texts[path][captions.text_of[path]]
     found = caption_retrieval(of_clips, captions, texts).by_path
     assert found["visual"].text_to_clip.num_queries == 3
-    assert (found[WHOLE].text_to_clip.num_queries, found[WHOLE].text_to_clip.recall[1].value) == (12, 1)
+    assert (found[TOGETHER].text_to_clip.num_queries, found[TOGETHER].text_to_clip.recall[1].value) == (12, 1)
 
 
-def test_equal_whole_captions_are_one(tmp_path: Path) -> None:
+def test_clips_with_equal_texts_of_all_paths_have_one_text(tmp_path: Path) -> None:
     same = {f"{path}_description": "The same." for path in ALIGNMENT_PATHS}
     captions = captioned(tmp_path, [{"clip_id": clip, **(same if clip < IDS[4] else {})} for clip in IDS])
-    found = caption_retrieval(clips(), captions, texts_of(captions)).by_path[WHOLE]
+    found = caption_retrieval(clips(), captions, texts_of(captions)).by_path[TOGETHER]
     assert (found.text_to_clip.num_queries, found.clip_to_text.num_queries) == (NUM_CLIPS - 3, NUM_CLIPS)
 
 
@@ -229,4 +229,4 @@ def test_lines_and_numbers_name_the_paths(tmp_path: Path) -> None:
     assert len({len(line) for line in lines}) == 1, "columns stand below their heads"
     assert max(map(len, lines)) <= 120
     assert " ".join(lines[1].split()) == "visual, text -> clip 100.0 8.3 100.0 41.7 100.0 83.3 1 6.5 12"
-    assert {name.split("_")[0] for name in found.as_dict()} == {"visual", "acoustic", "affect", "whole"}
+    assert {name.split("_")[0] for name in found.as_dict()} == {"visual", "acoustic", "affect", "all"}

@@ -105,9 +105,9 @@ def test_the_numbers_stay_integers_and_the_embeddings_float32() -> None:
     assert set(found.as_inputs()) == {"text_embeds", "text_ids", "has_text"}
 
 
-def test_the_mean_is_of_the_descriptions_of_the_rows_and_of_nothing_else() -> None:
+def test_the_mean_is_of_what_is_drawn_of_the_rows_and_of_nothing_else() -> None:
     means = CaptionTable(captions(visual=[[1, 3], [3], []], affect=[[0], [0], [0]]), EMBEDDINGS).means()
     assert set(means) == {"visual", "affect"}, "no row has an acoustic description"
-    torch.testing.assert_close(means["visual"], torch.from_numpy((EMBEDDINGS[1] + 2 * EMBEDDINGS[3]) / 3))
+    torch.testing.assert_close(means["visual"], torch.from_numpy((EMBEDDINGS[1] + 3 * EMBEDDINGS[3]) / 4))
     assert torch.equal(means["affect"], torch.from_numpy(EMBEDDINGS[0]))
     assert means["visual"].dtype == torch.float32

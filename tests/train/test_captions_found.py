@@ -12,7 +12,7 @@ import datasets
 import pyarrow as pa
 import pytest
 
-from tests.support.caption_folders import save_table, write_captions, write_rejects
+from tests.support.caption_folders import save_table, write_captions, write_rejects, write_verdicts
 from tests.support.run_folder import caption_row
 from vaemo_clips.caption import CAPTION_SCHEMA_VERSION, caption_schema
 from vaemo_clips.errors import CaptionError
@@ -116,6 +116,18 @@ def test_shards_that_were_merged_are_read_once(tmp_path: Path) -> None:
     assert search_captions(tmp_path).skipped == (
         f"{tmp_path / 'run'} has its 2 shards merged, they are not read again",
     )
+
+
+def test_verdicts_beside_a_shard_that_was_merged_are_refused(tmp_path: Path) -> None:
+    shard = write_captions(tmp_path / "run" / "shard-2-of-2", CLIPS[1:])
+    write_verdicts(shard, [{"clip_id": "b", "verdict": "drop"}])
+    assert places(tmp_path) == ["run/shard-2-of-2/dataset"]
+    merged = write_captions(tmp_path / "run", CLIPS, merged_from=2)
+    pattern = r"shard-2-of-2/verdicts.parquet: .*run has its shards merged, .* move the verdicts beside .*run/verdicts"
+    with pytest.raises(CaptionError, match=pattern):
+        places(tmp_path)
+    (shard / "verdicts.parquet").rename(merged / "verdicts.parquet")
+    assert places(tmp_path) == ["run/dataset"]
 
 
 def test_links_are_followed_once_and_never_in_a_circle(tmp_path: Path) -> None:

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.support.caption_folders import NOTHING_SAID, shard_rows, write_captions
 from tests.support.synthetic_shards import write_shards
-from vaemo_clips.errors import CaptionError
+from vaemo_clips.errors import CaptionError, ShardError
 from vaemo_train.captions.joined import Captions, join_captions
 from vaemo_train.captions.paths import PATHS
 from vaemo_train.shards.folder import ShardFolder
+from vaemo_train.stage2.alignment_data import rejected_clips
 
 
 def joined(folder: Path, clips: Sequence[str], train: Sequence[int] | None = None, **options: Any) -> Captions:
@@ -109,6 +112,16 @@ def test_clips_that_prepare_rejected_are_no_unknown_ones(tmp_path: Path) -> None
     assert "1 of 3 captions left out: 1 of clips that `prepare` rejected" in list(captions.counts.lines())
 
 
+def test_a_damaged_list_of_rejected_clips_is_told(tmp_path: Path) -> None:
+    folder = ShardFolder.open(write_shards(tmp_path, 2, seconds=1.0))
+    (tmp_path / "rejects.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ShardError, match=r"rejects.parquet: damaged, .*; run the same prepare command again$"):
+        rejected_clips(folder)
+    pq.write_table(pa.table({"clip": ["c"]}), tmp_path / "rejects.parquet")
+    with pytest.raises(ShardError, match=r"rejects.parquet: damaged, .*clip_id.*; run the same prepare command again$"):
+        rejected_clips(folder)
+
+
 def test_the_same_run_copied_twice_counts_once_and_is_told(tmp_path: Path) -> None:
     run = write_captions(tmp_path / "run", [{"clip_id": "a"}, {"clip_id": "b"}])
     shutil.copytree(run, tmp_path / "copy")
@@ -127,7 +140,9 @@ def test_copies_that_say_different_things_are_refused(tmp_path: Path, change: di
         joined(tmp_path, ["a"])
 
 
-@pytest.mark.parametrize("name", ["engine", "model", "model_revision", "prompt_sha256", "sample_index", "seed"])
+@pytest.mark.parametrize(
+    "name", ["engine", "model", "model_revision", "prompt_sha256", "request_sha256", "sample_index", "seed"]
+)
 def test_captions_of_another_origin_are_further_captions(tmp_path: Path, name: str) -> None:
     other = 7 if name in ("sample_index", "seed") else "other"
     write_captions(tmp_path / "run", [{"clip_id": "a"}])
@@ -152,7 +167,9 @@ def test_blank_descriptions_are_left_out_of_their_path_and_counted(tmp_path: Pat
 
 def test_captions_without_any_text_are_refused(tmp_path: Path) -> None:
     write_captions(tmp_path, [{"clip_id": clip, **NOTHING_SAID} for clip in "ab"])
-    with pytest.raises(CaptionError, match=r"none of its 2 captions can be used \(empty 2\); look at them with"):
+    with pytest.raises(
+        CaptionError, match=r"none of its 2 captions can be used \(2 without any description\); look at them with"
+    ):
         joined(tmp_path, ["a", "b"])
 
 
@@ -161,7 +178,39 @@ def test_captions_of_a_file_of_other_content_are_told(tmp_path: Path) -> None:
     folder = ShardFolder.open(write_shards(tmp_path / "shards", 2, seconds=1.0))
     captions = join_captions(tmp_path / "captions", folder.rows, np.arange(2))
     assert captions.counts.clips_of_other_content == 1
-    assert any("captions of a file of other content" in line for line in captions.counts.lines())
+    assert any(
+        "captions of a file or segment of other content (sha256, start_s, end_s)" in line
+        for line in captions.counts.lines()
+    )
+
+
+@pytest.mark.parametrize(
+    ("segment", "others"),
+    [((2.0, 4.0), 0), ((2.0001, None), 0), ((2.0, 5.0), 1), ((0.0, 4.0), 1), ((None, None), 1), ((None, 4.0), 1)],
+)
+def test_captions_of_another_segment_of_the_file_are_told(
+    tmp_path: Path, segment: tuple[float | None, float | None], others: int
+) -> None:
+    start_s, end_s = segment
+    write_captions(tmp_path, [{"clip_id": "a", "start_s": start_s, "end_s": end_s}])
+    cut = shard_rows(["a"]).append_column("start_s", pa.array([2.0])).append_column("end_s", pa.array([4.0]))
+    assert join_captions(tmp_path, cut, np.arange(1)).counts.clips_of_other_content == others
+
+
+@pytest.mark.parametrize(
+    ("rows", "rejected", "remedy"),
+    [
+        ([{"clip_id": "b"}, {"clip_id": "c"}, {"clip_id": "a", **NOTHING_SAID}], "bc", "rejects.parquet in the folder"),
+        ([{"clip_id": "b"}, {"clip_id": "a", **NOTHING_SAID}, {"clip_id": "c", **NOTHING_SAID}], "b", "look at them w"),
+    ],
+)
+def test_where_nothing_is_left_the_remedy_is_that_of_most_captions(
+    tmp_path: Path, rows: list[dict[str, Any]], rejected: str, remedy: str
+) -> None:
+    write_captions(tmp_path, rows)
+    reasons = rf"\({len(rejected)} of clips that `prepare` rejected, {3 - len(rejected)} without any description\)"
+    with pytest.raises(CaptionError, match=rf"none of its 3 captions can be used {reasons}; {remedy}"):
+        joined(tmp_path, ["a", "c"] if rejected == "b" else ["a"], rejected_clips=set(rejected))
 
 
 def test_the_first_line_says_what_there_is_for_training(tmp_path: Path) -> None:

@@ -112,14 +112,14 @@ def test_verdicts_are_read_as_they_stand(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", [None, "", "  \n"])
 def test_fixed_without_a_description_is_refused(tmp_path: Path, text: str | None) -> None:
-    pattern = r"verdicts.parquet: the verdict on clip 'a', sample 0, is 'fixed' with an empty fixed_description; judge"
+    pattern = r"verdicts.parquet: the verdict on clip 'a', sample 0, is 'fixed' with an empty fixed_description; mend"
     with pytest.raises(CaptionError, match=pattern):
         judged(tmp_path, {"clip_id": "a", "verdict": "fixed", "fixed_description": text})
 
 
 @pytest.mark.parametrize("word", ["Drop", "maybe", None])
 def test_another_word_is_refused(tmp_path: Path, word: str | None) -> None:
-    pattern = rf"the verdict on clip 'c', sample 0, is {word!r}; it must be one of keep, drop, fixed: judge it again"
+    pattern = rf"the verdict on clip 'c', sample 0, is {word!r}; it must be one of keep, drop, fixed: mend the file"
     with pytest.raises(CaptionError, match=pattern):
         judged(tmp_path, {"clip_id": "c", "verdict": word})
 
@@ -136,13 +136,16 @@ def test_a_file_that_is_no_table_of_verdicts_is_refused(tmp_path: Path) -> None:
     run = write_captions(tmp_path, [{"clip_id": "a"}])
     [dataset] = find_caption_datasets(run)
     (run / "verdicts.parquet").write_bytes(b"drop a")
-    with pytest.raises(CaptionError, match=r"verdicts.parquet: cannot be read \(.*\); judge it again, or delete"):
+    with pytest.raises(CaptionError, match=r"verdicts.parquet: cannot be read \(.*\); mend the file, or delete"):
         read_verdicts(dataset)
     pq.write_table(pa.table({"clip_id": ["a"], "verdict": ["drop"]}), run / "verdicts.parquet")
-    with pytest.raises(CaptionError, match=r"verdicts.parquet: there is no column sample_index; judge it again"):
+    with pytest.raises(CaptionError, match=r"verdicts.parquet: there is no column sample_index; mend the file"):
         read_verdicts(dataset)
 
 
 def test_all_captions_dropped_leave_nothing(tmp_path: Path) -> None:
-    with pytest.raises(CaptionError, match=r"none of its 3 captions can be used \(dropped 3\); look at them with"):
+    with pytest.raises(
+        CaptionError,
+        match=r"none of its 3 captions can be used \(3 dropped by a verdict\); look at the verdicts beside",
+    ):
         judged(tmp_path, *({"clip_id": clip, "verdict": "drop"} for clip in CLIPS))

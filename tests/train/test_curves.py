@@ -55,7 +55,7 @@ def test_each_loss_of_stage_2_is_drawn(name: str) -> None:
     assert not np.array_equal(draw_curves(STAGE2_LOSSES, "run"), draw_curves(changed, "run"))
 
 
-@pytest.mark.parametrize("name", ["visual", "acoustic", "affect", "whole"])
+@pytest.mark.parametrize("name", ["visual", "acoustic", "affect", "all_paths"])
 def test_the_recall_of_captions_is_drawn_in_multiples_of_its_chance(name: str) -> None:
     key = f"monitor/{name}_text_to_clip_recall1"
 

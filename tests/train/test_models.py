@@ -222,7 +222,9 @@ def test_the_sampled_decoder_has_the_gradient_of_the_full_one_in_expectation() -
     def gradient(draw: int, share: float) -> Tensor:
         """The same masks in every draw; only the tokens that are decoded differ."""
         model.zero_grad()
-        video, audio = model._views(batch["pixel_values_videos"], batch["input_features"], None, None, 1.0, _chance(0))
+        video, audio = model._views(
+            batch["pixel_values_videos"], batch["input_features"], None, None, (1.0, 1.0), _chance(0)
+        )
         assert video is not None
         assert audio is not None
         views = [_resampled(view, share, draw) for view in (video, audio)]

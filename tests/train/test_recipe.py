@@ -114,7 +114,7 @@ def test_all_faults_of_a_recipe_are_told_at_once(tmp_path: Path) -> None:
             {"loss": {"video_pixels": 0, "video_motion": 0, "audio": 0, "contrastive": 0}},
             "loss: every weight is 0",
         ),
-        ({"mask": {"audio": 0.001}}, "mask.audio: 0.001 of 128 patches of the sound hides none"),
+        ({"mask": {"audio": 0.001}}, "mask.audio: 0.001 of 128 patches of the sound hides none to reconstruct"),
         ({"model": {"overrides": {"hiden_size": 64}}}, "hiden_size: no field of the model; did you mean hidden_size"),
         ({"model": {"overrides": {"video_mask_ratio": 0.5}}}, "video_mask_ratio: is set by mask.video; write it there"),
         (
@@ -137,6 +137,12 @@ def test_all_faults_of_a_recipe_are_told_at_once(tmp_path: Path) -> None:
 def test_a_contradiction_is_told_with_its_place(tmp_path: Path, sections: dict[str, Any], words: str) -> None:
     with pytest.raises(RecipeError, match=re.escape(words)):
         Stage1Recipe.load(write_recipe(tmp_path / "r.yaml", **sections))
+
+
+def test_what_is_not_reconstructed_need_not_be_hidden(tmp_path: Path) -> None:
+    loss = {"audio": 0.0, "contrastive": 0.1}
+    recipe = Stage1Recipe.load(write_recipe(tmp_path / "r.yaml", mask={"audio": 0.0}, loss=loss))
+    assert recipe.config().audio_mask_ratio == 0
 
 
 def test_a_number_that_yaml_reads_as_text_is_one_in_the_configuration(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_logs_are_flat_and_defined() -> None:
     ("video", "message"),
     [
         (np.full((3, 4), np.nan), r"^3 of 3 video embeddings hold values that are no numbers$"),
-        (np.ones((3, 4)), r"^a video embedding has length 2; for retrieval all must have length 1: divide each"),
+        (np.ones((3, 4)), r"^a video embedding has length 2; to be compared all must have length 1: divide each"),
         (unit(np.ones((1, 4))), r"^retrieval with video \(1, 4\) and audio \(1, 4\); it needs as many of both, two or"),
     ],
 )

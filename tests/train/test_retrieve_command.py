@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -73,9 +75,9 @@ def test_top_shows_so_many_and_a_path_only_clips_that_have_it(space: TinySpace) 
 
 def test_the_second_time_nothing_is_computed(space: TinySpace) -> None:
     first = retrieve(space, SMILE).stdout
-    kept = {path: path.stat().st_mtime_ns for path in (space.run / "model" / FOLDER).iterdir()}
+    kept = {path: path.stat().st_mtime_ns for path in (space.run / FOLDER).iterdir()}
     assert retrieve(space, SMILE).stdout == first
-    assert {path: path.stat().st_mtime_ns for path in (space.run / "model" / FOLDER).iterdir()} == kept
+    assert {path: path.stat().st_mtime_ns for path in (space.run / FOLDER).iterdir()} == kept
 
 
 def test_holdout_searches_only_these_clips_and_goes_on_to_the_next_command(space: TinySpace, tmp_path: Path) -> None:
@@ -128,7 +130,7 @@ def test_long_captions_wrap_and_nothing_is_cut(
     table, _, _ = retrieve(space, "--clip", "clip_0000", "--captions", tmp_path).stdout.partition("next:")
     assert max(map(len, table.splitlines())) <= columns
     assert [word for word in table.split() if word.startswith("word")] == words
-    measured, _, _ = retrieve(space, "--captions", space.captions).stdout.partition("next:")
+    measured, _, _ = retrieve(space, "--captions", space.captions).stdout.partition("note:")
     assert max(map(len, measured.splitlines())) <= columns
     assert "…" not in table + measured
 
@@ -136,14 +138,68 @@ def test_long_captions_wrap_and_nothing_is_cut(
 def test_with_neither_both_ways_are_measured(space: TinySpace, tmp_path: Path) -> None:
     out = tmp_path / "numbers.json"
     done = retrieve(space, "--captions", space.captions, "--out", out)
-    for part in ("9 clips, 6 of them with captions", "whole captions", "R@10", "4 among 6", "chance 16.7", str(out)):
+    for part in (
+        "9 clips, 6 of them with captions",
+        "all paths together",
+        "R@10",
+        "4 among 6",
+        "chance 16.7",
+        str(out),
+    ):
         assert part in done.stdout
     numbers = json.loads(out.read_text())
     assert (numbers["num_clips"], numbers["affect_text_to_clip_num_candidates"]) == (9, 9)
     assert numbers["visual_text_to_clip_recall1_chance"] == pytest.approx(1 / 6)
-    assert set(numbers) >= {"whole_clip_to_text_median_rank", "acoustic_clip_to_text_recall10_high"}
+    assert set(numbers) >= {"all_paths_clip_to_text_median_rank", "acoustic_clip_to_text_recall10_high"}
     retrieve(space, "--captions", space.captions, "--out", out, "--path", "acoustic")
-    assert {name.split("_")[0] for name in json.loads(out.read_text())} == {"num", "acoustic"}
+    assert {name.split("_")[0] for name in json.loads(out.read_text())} == {"num", "acoustic", "of"}
+
+
+def test_numbers_say_what_they_are_of(space: TinySpace, tmp_path: Path) -> None:
+    out = tmp_path / "numbers.json"
+    retrieve(space, "--captions", space.captions, "--out", out, "--holdout", "speaker=speaker_00,speaker_01")
+    of = json.loads(out.read_text())["of"]
+    weights = hashlib.sha256((space.run / "model" / "model.safetensors").read_bytes()).hexdigest()
+    assert (of["model"], of["model_sha256"]) == (str(space.run / "model"), weights)
+    assert (of["shards"], of["shards_digest"]) == (str(space.shards), ShardFolder.open(space.shards).digest)
+    assert (of["holdout"], of["num_clips"], of["windows"]) == ("speaker=speaker_00,speaker_01", 5, 2)
+    assert (of["captions"], len(of["captions_digest"])) == (str(space.captions), 64)
+    retrieve(space, SMILE, "--out", out)
+    assert json.loads(out.read_text())["of"].keys() == of.keys() - {"captions", "captions_digest"}
+
+
+def test_scores_on_clips_of_the_training_are_told(space: TinySpace, tmp_path: Path) -> None:
+    run = shutil.copytree(space.run, tmp_path / "run")
+    out = tmp_path / "numbers.json"
+
+    def noted(holdout: str | None, *given: str, **identity: str | None) -> str:
+        facts = {"data": ShardFolder.open(space.shards).digest, "holdout": holdout} | identity
+        (run / "run.json").write_text(json.dumps({"identity": facts}))
+        done = retrieve(space, "--captions", space.captions, "--out", out, "--model", run, *given)
+        notes = [line for line in done.stdout.splitlines() if line.startswith("note: ")]
+        assert notes == [note for note in [json.loads(out.read_text())["of"]["note"]] if note]
+        return "".join(notes)
+
+    kept_out = "speaker=speaker_00,speaker_01"
+    all_of_them = "note: all 9 clips are searched, also those that the model was trained on"
+    assert noted(kept_out) == f"{all_of_them}; --holdout {kept_out} takes those it was not"
+    assert noted(kept_out, "--holdout", kept_out) == noted(kept_out, "--holdout", "speaker=speaker_00") == ""
+    assert noted(kept_out, "--holdout", "label=happiness").startswith("note: 4 clips are searched, also those that")
+    assert noted(None) == f"{all_of_them}; train with --holdout to measure with others"
+    assert noted(None, data="x").endswith("perhaps also such that the model was trained on (from other shards)")
+    assert noted("fold=1", data="x") == noted(None, data="x"), "a column that these shards do not have is no advice"
+    (run / "run.json").write_text("{")
+    done = retrieve(space, "--captions", space.captions, "--model", run)
+    assert "note: all 9 clips are searched, and nobody knows which of them the model was trained on: no" in done.stdout
+    assert "note: " not in retrieve(space, SMILE, "--model", run).stdout, "what is found is no score"
+
+
+def test_a_path_with_too_few_texts_is_told(space: TinySpace, tmp_path: Path) -> None:
+    same = {"visual_description": "A face."}
+    write_captions(tmp_path / "run", [{"clip_id": f"clip_000{number}", **same} for number in range(6)])
+    done = retrieve(space, "--captions", tmp_path)
+    assert "\nvisual: not measured, fewer than two of these clips have such descriptions that differ\n" in done.stdout
+    assert "not measured" not in retrieve(space, "--captions", space.captions).stdout
 
 
 def test_what_was_found_is_written_too(space: TinySpace, tmp_path: Path) -> None:
@@ -164,7 +220,11 @@ def test_captions_of_clips_that_prepare_rejected_or_that_are_elsewhere_do_no_har
     write_rejects(tmp_path / "run", ["clip_0006"])
     done = retrieve(space, "--captions", tmp_path)
     assert "9 clips, 2 of them with captions" in done.stdout
-    assert "1 of clips that the shards do not have" in done.stdout
+    write_captions(tmp_path / "run" / "pilot", [{"clip_id": "clip_0000"}], pilot=True)
+    for asked in ([], ["--clip", "clip_0000"]):
+        done = retrieve(space, "--captions", tmp_path, *asked)
+        assert "1 of clips that the shards do not have" in done.stdout
+        assert f"{tmp_path / 'run' / 'pilot'} is a pilot" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -177,6 +237,7 @@ def test_captions_of_clips_that_prepare_rejected_or_that_are_elsewhere_do_no_har
         (["--clip", "clip_0008", "--captions", "C", "--path", "acoustic"], "--clip clip_0008: has no sound; give anot"),
         ([" \n"], "the text is blank; describe a face, a voice or a feeling"),
         ([SMILE, "--clip", "clip_0000"], "a text and --clip are two questions; ask one of them"),
+        ([SMILE, "--captions", "C"], "a text is compared with clips, not with captions; leave out --captions, or the "),
         ([SMILE, "--path", "face"], "--path face: must be all, visual, acoustic, affect"),
         ([SMILE, "--holdout", "fold=1"], "holdout fold=1: there is no column fold; there are "),
         (

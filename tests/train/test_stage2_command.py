@@ -111,7 +111,7 @@ CASES: dict[str, tuple[Arrange, str]] = {
     ),
     "nothing said": (
         lambda site, folder: _captions(folder, *clip_ids(site.shards), **NOTHING_SAID),
-        r"none of its 8 captions can be used \(empty 8\); look at them with `vaemo-annotate show`",
+        r"none of its 8 captions can be used \(8 without any description\); look at them with `vaemo-annotate show`",
     ),
     "held-out clips alone": (_held_out_alone, r"no clip that is trained on has a description that the loss weighs"),
     "embeddings of another model": (_of_another_model, r"model.json.* of another model"),
@@ -130,7 +130,11 @@ CASES: dict[str, tuple[Arrange, str]] = {
         lambda site, folder: sets("text.model=no-such/text-model-at-all"), r"no-such/text-model-at-all",
     ),
     "another holdout": (lambda site, folder: ["--holdout", "speaker=nobody"], r"no row has speaker nobody"),
-    "a contradiction": (lambda site, folder: sets("mask.audio=0", "loss.stage1.audio=1"), r"mask.audio: 0 hides"),
+    "a contradiction": (lambda site, folder: sets("mask.audio=0", "loss.stage1.audio=1"), r"mask.audio: 0 of 128 "),
+    "a mask that the encoder cannot have": (
+        lambda site, folder: sets("mask.audio=0.001", "loss.stage1.audio=1"),
+        r"--init \S+: mask\.audio: 0\.001 of 128 patches of the sound hides none to reconstruct; give at least 0\.0078",
+    ),
 }  # fmt: skip
 
 

@@ -41,11 +41,14 @@ def opened(
     *,
     holdout: Holdout | None = SPEAKER_1,
     allow_unknown: bool = False,
+    watched: bool = True,
     **loss: float,
 ) -> AlignmentData:
     """Open the data with a caption for each of `rows`, of all clips unless given."""
     write_captions(folder, rows if rows is not None else [{"clip_id": name} for name in clip_ids(shards)])
-    recipe = Stage2Recipe.model_validate({**TINY_ALIGNMENT, "batch": {"per_device": 2}, "loss": loss})
+    monitor = TINY_ALIGNMENT["monitor"] if watched else {"every_steps": 0}
+    sections = {**TINY_ALIGNMENT, "batch": {"per_device": 2}, "loss": loss, "monitor": monitor}
+    recipe = Stage2Recipe.model_validate(sections)
     return open_alignment_data(recipe, shards, folder, holdout, 1, 64, allow_unknown=allow_unknown)
 
 
@@ -173,3 +176,10 @@ def test_only_held_out_clips_that_have_captions_are_monitored(shards: Path, tmp_
     names = rows_of(shards)["clip_id"].to_pylist()
     data = opened(shards, tmp_path, rows)
     assert {names[row] for row in data.training.rows.monitor} == {"clip_0001", "clip_0009"}
+
+
+def test_no_clip_counts_as_monitored_where_nobody_looks_or_one_would_be_alone(shards: Path, tmp_path: Path) -> None:
+    assert opened(shards, tmp_path / "two").training.counts()["clips_monitored"] == 3
+    assert opened(shards, tmp_path / "one", watched=False).training.counts()["clips_monitored"] == 0
+    rows = [{"clip_id": name} for name in ("clip_0000", "clip_0002", "clip_0001")]
+    assert opened(shards, tmp_path / "three", rows).training.counts()["clips_monitored"] == 0

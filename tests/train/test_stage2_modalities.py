@@ -51,7 +51,7 @@ def test_clips_of_one_modality_are_aligned_on_its_path_and_on_that_of_affect(
     )
     measured = {name.split("/")[1].split("_")[0] for name in logged(summary.folder.path)[-1] if "monitor/" in name}
     measured |= {name.split("/")[1].split("_")[0] for name in logged(summary.folder.path)[-2] if "monitor/" in name}
-    assert measured == paths | {"whole"}
+    assert measured == paths | {"all"}
     figures = {path.name for path in summary.folder.figures.iterdir()}
     assert figures == {"similarity-0000004.png", "map-0000004.png", "curves.png"}
 

@@ -51,19 +51,15 @@ def compared(two: Path, name: str, changes: tuple[str, ...], joint: int, out: Pa
     """Train by one process on the joint batches; compare weights and every number of every step."""
     with pytest.MonkeyPatch.context() as patch:
         models = kept_models(patch)
-        site_of(two, name).train(out, *changes, f"batch.per_device={joint}", "length.max_steps=1")
-        begin = {weight: value.detach().clone() for weight, value in models[0].named_parameters()}
-        begin |= {weight: value for weight, value in load_file(site_of(two, name).init / "model.safetensors").items()
-                  if weight in begin}  # fmt: skip
-        site_of(two, name).train(out.with_name("whole"), *changes, f"batch.per_device={joint}")
+        site_of(two, name).train(out, *changes, f"batch.per_device={joint}")
     first, second = (load_file(two / f"{name}-{rank}.safetensors") for rank in range(2))
     assert same_state(first, second)
-    alone = load_file(out.with_name("whole") / "model" / "model.safetensors")
-    for ours, theirs in zip(logged(two / f"{name}_run"), logged(out.with_name("whole")), strict=True):
+    alone = load_file(out / "model" / "model.safetensors")
+    for ours, theirs in zip(logged(two / f"{name}_run"), logged(out), strict=True):
         assert ours.keys() == theirs.keys(), ours["step"]
         for key in theirs:
             assert ours[key] == pytest.approx(theirs[key], rel=2e-3, abs=1e-5), (ours["step"], key)
-    assert trained_apart(first, alone, begin) < 0.01
+    assert trained_apart(first, alone, models[0].begin) < 0.01
 
 
 def test_two_processes_train_the_model_that_one_trains_on_the_joint_batch(two: Path, tmp_path: Path) -> None:

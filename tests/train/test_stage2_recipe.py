@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def test_a_batch_of_one_has_no_negatives_unless_processes_share(tmp_path: Path) 
 @pytest.mark.parametrize(("mask", "part"), [("video", "video_pixels"), ("video", "video_motion"), ("audio", "audio")])
 def test_what_is_never_hidden_cannot_be_reconstructed(tmp_path: Path, mask: str, part: str) -> None:
     [fault] = faults(tmp_path, f"mask.{mask}=0", f"loss.stage1.{part}=1")
-    assert f"mask.{mask}: 0 hides nothing" in fault
+    assert re.search(rf"mask\.{mask}: 0 of \d+ .* hides none to reconstruct; give at least 0\.0.*, or no weight", fault)
     Stage2Recipe.load(recipe_file(tmp_path), ["mask.video=0", "mask.audio=0", "loss.stage1.contrastive=1"])
     Stage2Recipe.load(recipe_file(tmp_path), ["mask.video=0", "mask.audio=0"])
 
@@ -110,6 +111,25 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
         "loss.visual", "loss.soft_share", "heads.size", "encoder_lr_share", "loss.afect", "batch.per_device",
     ):  # fmt: skip
         assert any(word in fault for fault in found), (word, found)
+
+
+def test_masks_are_checked_against_the_encoder(tmp_path: Path) -> None:
+    recipe = Stage2Recipe.load(recipe_file(tmp_path), ["mask.audio=0.001", "mask.video=0.97", "loss.stage1.audio=1"])
+    small = VAEmoConfig(image_size=64)
+    texts = [fault.text for fault in recipe.mask_faults(small)]
+    assert texts == [
+        "mask.video: 0.97 of 16 places of the picture leaves none visible; give at most 0.938",
+        "mask.audio: 0.001 of 128 patches of the sound hides none to reconstruct; give at least 0.0078, "
+        "or no weight to its loss",
+    ]
+    alone = Stage2Recipe.load(recipe_file(tmp_path), ["mask.audio=0.001"])
+    assert not list(alone.mask_faults(small)), "nothing is reconstructed"
+
+
+def test_how_many_clips_are_drawn_is_no_setting_here(tmp_path: Path) -> None:
+    [fault] = faults(tmp_path, "figure.num_clips=3")
+    assert "figure.num_clips: unknown key" in fault
+    Stage2Recipe.load(recipe_file(tmp_path), ["monitor.num_clips=2", "figure.every_steps=5"])
 
 
 def test_settings_of_stage_1_s_model_are_no_settings_here(tmp_path: Path) -> None:

@@ -103,6 +103,9 @@ def test_the_digest_is_of_what_decides_on_an_embedding_wherever_it_lies(tiny: Pa
     moved = shutil.copytree(tiny, tmp_path / "moved")
     (moved / "README.md").write_text("other words")
     (moved / ".cache").mkdir()
+    (moved / "onnx").mkdir()
+    for name in ("data_config.json", "training_args.bin", "onnx/config.json"):
+        (moved / name).write_text("[]")
     assert (TextModel.open(str(moved)).digest, len(digest)) == (digest, 64)
     for name in ("sentence_bert_config.json", "tokenizer.json", "1_Pooling/config.json", "config.json"):
         file = moved / name
@@ -110,6 +113,10 @@ def test_the_digest_is_of_what_decides_on_an_embedding_wherever_it_lies(tiny: Pa
         file.write_bytes(kept + b"\n")
         assert folder_digest(moved) != digest, name
         file.write_bytes(kept)
+    for name in ("chat_template.jinja", "1_Pooling/vocabulary.txt", "preprocessor_config.json"):
+        (moved / name).write_text("{}")
+        assert folder_digest(moved) != digest, name
+        (moved / name).unlink()
     assert folder_digest(moved) == digest
     assert folder_digest(write_tiny_text_model(tmp_path / "other", seed=1)) != digest
 
@@ -174,6 +181,7 @@ def test_a_folder_without_a_model_is_told(tmp_path: Path, tiny: Path) -> None:
     with pytest.raises(TextModelError, match=r"has neither modules.json nor config.json"):
         find_model_folder(str(tmp_path))
     (tiny / "model.safetensors").unlink()
+    (tiny / "training_args.bin").touch()
     with pytest.raises(TextModelError, match=r"tiny has no weights \(model.safetensors\)"):
         find_model_folder(str(tiny))
 

@@ -198,6 +198,17 @@ def test_logs_are_flat_and_lines_and_tables_readable() -> None:
     assert "…" not in shown
     for part in ("visual", "acoustic", "40 among 40", "clip -> text", "chance 12.5", "[100.0, 100.0]", "chance 20.5"):
         assert part in shown
+    assert shown.count("intervals over 40 clips") == 1
+
+
+def test_the_table_says_over_what_the_intervals_are() -> None:
+    same, match = unit(noise(6, 0)), np.eye(6, dtype=bool)
+    three = text_retrieval(same, same, match, speakers=list("aabbcc"))
+    fewer = text_retrieval(same, same, match & (np.arange(6) > 1), speakers=list("aabbcc"))
+    one = text_retrieval(same, same, match, speakers=["a"] * 6)
+    assert [found.resampled for found in (three, fewer, one)] == ["3 speakers", "2 speakers", ""]
+    shown = str(text_retrieval_report({"visual": three, "affect": three, "acoustic": fewer, "one": one}).caption)
+    assert shown.endswith("\nvisual; affect: intervals over 3 speakers\nacoustic: intervals over 2 speakers")
 
 
 @pytest.mark.parametrize(

@@ -159,14 +159,14 @@ def test_vectors_are_computed_once_and_equal_fresh_ones(run: Path, folder: Shard
     assert is_kept
     assert_equal(again, first)
     assert_equal(first, embed_clips(space.model, folder, num_windows=1, batch_size=8))
-    assert [path.suffix for path in (run / "model" / FOLDER).iterdir()] == [".safetensors"], "no drafts are left"
+    assert [path.suffix for path in (run / FOLDER).iterdir()] == [".safetensors"], "no drafts are left"
 
 
 @pytest.mark.parametrize("damage", ["cut", "emptied", "altered", "text", "folder"])
 def test_a_damaged_file_is_computed_again(run: Path, folder: ShardFolder, damage: str) -> None:
     space = TextSpace.open(run)
     first, _ = vectors(space, folder)
-    (path,) = (run / "model" / FOLDER).iterdir()
+    (path,) = (run / FOLDER).iterdir()
     content = path.read_bytes()
     if damage == "folder":
         path.unlink()
@@ -198,7 +198,7 @@ def test_other_weights_settings_rows_windows_or_shards_never_read_ours(
         run / "model"
     )
     assert not vectors(TextSpace.open(run), folder)[1]
-    assert len(list((run / "model" / FOLDER).iterdir())) == 6
+    assert len(list((run / FOLDER).iterdir())) == 6
 
 
 @pytest.mark.parametrize("obstacle", ["no room", "a file in its place"])
@@ -209,18 +209,23 @@ def test_where_nothing_can_be_kept_the_vectors_are_the_same(
     if obstacle == "no room":
         monkeypatch.setattr(Path, "write_bytes", fails)
     else:
-        (run / "model" / FOLDER).write_text("in the way")
+        (run / FOLDER).write_text("in the way")
+    told: list[str] = []
     for _ in range(2):
-        found, was_kept = vectors(space, folder)
+        found, was_kept = clip_vectors(
+            space, folder, np.arange(folder.num_rows), num_windows=1, batch_size=8, tell=told.append
+        )
         assert not was_kept
+    assert len(told) == 2
+    assert told[0].startswith(f"the vectors of clips are not kept, {run / FOLDER} cannot be written (")
     assert_equal(found, embed_clips(space.model, folder, num_windows=1, batch_size=8))
-    assert not list(run.glob(f"model/{FOLDER}/*"))
+    assert not list(run.glob(f"{FOLDER}/*"))
 
 
 def test_a_folder_that_may_only_be_read(run: Path, folder: ShardFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "mkdir", fails)
     assert not vectors(TextSpace.open(run), folder)[1]
-    assert not (run / "model" / FOLDER).exists()
+    assert not (run / FOLDER).exists()
 
 
 def fails(*_: Any, **__: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -56,6 +57,7 @@ def scores(space: TinySpace, tmp_path: Path, *arguments: str) -> dict[str, dict[
     out = tmp_path / "scores.json"
     name_clips(space, "--out", str(out), *arguments)
     found: dict[str, dict[str, float]] = json.loads(out.read_text())
+    found.pop("of")
     return found
 
 
@@ -99,7 +101,8 @@ def test_the_shipped_labels_leave_out_and_count_what_they_do_not_describe(space:
     assert "V, visual; V, affect; V, all paths: 1 clip of joy of life, which is none of the labels, left out" in said
     assert said.count("intervals over 4 speakers") == 1
     assert "no choice, since no clip has it: anger, fear, surprise, disgust, neutral, calm if some of" in said
-    assert "if some of these mean joy of life: name the labels as the column label does, --labels FILE next:" in said
+    assert "if some of these mean joy of life: name the labels as the column label does, --labels FILE note:" in said
+    assert "note: all 9 clips are searched, and nobody knows which of them the model was trained on" in said
 
 
 def test_paths_that_are_not_described_do_not_count(space: TinySpace, tmp_path: Path) -> None:
@@ -116,6 +119,22 @@ def test_holdout_names_only_these_clips(space: TinySpace, tmp_path: Path) -> Non
     assert done.stdout.endswith(" --holdout speaker=speaker_00,speaker_03\n")
 
 
+def test_the_labels_to_choose_from_are_those_of_all_rows(space: TinySpace, tmp_path: Path) -> None:
+    found = scores(space, tmp_path, "--labels", labels_file(tmp_path), "--holdout", "label=sadness")
+    assert {one["num_labels"] for one in found.values()} == {3}, "clips that are not scored have the others"
+    assert {one["war_largest_class"] for one in found.values()} == {1}
+
+
+def test_numbers_say_what_they_are_of(space: TinySpace, tmp_path: Path) -> None:
+    labels, out = labels_file(tmp_path), tmp_path / "scores.json"
+    name_clips(space, "--labels", labels, "--out", str(out), "--windows", "1")
+    of = json.loads(out.read_text())["of"]
+    assert (of["labels"], of["labels_sha256"]) == (labels, hashlib.sha256(Path(labels).read_bytes()).hexdigest())
+    assert (of["label_column"], of["names"]) == ("label", ["happiness", "sadness", "joy of life"])
+    assert (of["holdout"], of["num_clips"], of["windows"]) == (None, 9, 1)
+    assert of["note"].startswith("note: all 9 clips are searched, and nobody knows")
+
+
 def test_any_column_may_hold_the_labels(space: TinySpace, tmp_path: Path) -> None:
     speakers = {f"speaker_{number:02d}": [f"Person {number}."] for number in range(4)}
     found = scores(space, tmp_path, "--labels", labels_file(tmp_path, speakers), "--label-column", "speaker")
@@ -127,7 +146,7 @@ def test_clips_are_embedded_once_even_where_nothing_can_be_kept(
     space: TinySpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = shutil.copytree(space.run, tmp_path / "run", ignore=shutil.ignore_patterns(FOLDER))
-    (copy / "model" / FOLDER).write_text("in the way")
+    (copy / FOLDER).write_text("in the way")
     calls: list[int] = []
 
     def counted(*arguments: Any, **named: Any) -> Any:
@@ -137,12 +156,13 @@ def test_clips_are_embedded_once_even_where_nothing_can_be_kept(
     monkeypatch.setattr(cached_clips, "embed_clips", counted)
     done = vaemo_train_here("zero-shot", "--model", copy, "--data", space.shards)
     assert (done.returncode, len(calls)) == (0, 1)
+    assert done.stderr.startswith(f"note: the vectors of clips are not kept, {copy / FOLDER} cannot be written (")
 
 
 @pytest.mark.parametrize("columns", [80, 120])
 def test_the_tables_fit_the_screen(space: TinySpace, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    table, _, _ = name_clips(space).stdout.partition("next:")
+    table, _, _ = name_clips(space).stdout.partition("note:")
     assert max(map(len, table.splitlines())) <= columns
     assert "…" not in table
 
@@ -171,12 +191,12 @@ def test_brackets_in_a_label_are_shown_as_they_are(tmp_path: Path, space: TinySp
         ),
         (["--labels", "moods"], "--labels moods: no such file, and no shipped labels; shipped are emotions"),
         (["--label-column", "speaker"], "--labels emotions describes anger, calm, disgust, fear, happiness and 3 more"),
-        (["--label-column", "has_picture"], "are in the column has_picture of these clips, which holds False, True; n"),
+        (["--label-column", "has_picture"], "are in the column has_picture of the shards, which holds False, True; n"),
         (
-            ["--holdout", "label=sadness"],
-            "fewer than two of them are in the column label of these clips, which holds s",
+            ["--holdout", "label=joy of life"],
+            "none of these 1 clips has a label of --labels emotions in the column label, which holds joy of life; sea",
         ),
-        (["--label-column", "start_s"], "are in the column start_s of these clips, which holds nothing; name the labe"),
+        (["--label-column", "start_s"], "are in the column start_s of the shards, which holds nothing; name the labe"),
         (["--out", "nowhere/x.json"], "--out nowhere/x.json cannot be written (there is no folder nowhere); give a fi"),
         (["--model", "nowhere"], "--model nowhere: no model in it; give a finished run of `vaemo-train stage2`"),
     ],

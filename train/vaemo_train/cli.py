@@ -148,7 +148,9 @@ def stage2(
 
 _MODEL = typer.Option("--model", help="Run of stage2, or its model folder.")
 _SHARDS = typer.Option("--data", help="Folder of shards with the clips.")
-_ONLY = typer.Option("--holdout", metavar="COLUMN=VALUE", help="Only these clips, as fold=1; all unless given.")
+_ONLY = typer.Option(
+    "--holdout", metavar="COLUMN=VALUE", help="Only these clips (those that stage2 --holdout kept out), as fold=1."
+)
 _TEXT_MODEL = typer.Option(help="Where the model's text encoder lies, if not under the name it was trained with.")
 _WINDOWS = typer.Option(min=1, help="Windows of 2.56 s that a row of at most 10 s is looked at by.")
 _BATCH = typer.Option(min=1, help="Windows at once.")
@@ -175,8 +177,9 @@ def retrieve(
     """Find clips by a text, captions by a clip, or measure both.
 
     With a TEXT the clips that fit it, with --clip the captions that fit that clip; with neither, recall at 1, 5 and
-    10 and the median rank of clips and captions that belong together, each beside its chance. The clips' vectors are
-    computed once and kept beside the model.
+    10 and the median rank of clips and captions that belong together, each beside its chance: by path, and by all paths
+    together, where of several descriptions of a path the first stands for the clip. The clips' vectors are computed
+    once and kept beside the model.
     """
     from vaemo_train.text_space.gallery import Gallery
     from vaemo_train.text_space.retrieve_command import Question
@@ -203,7 +206,8 @@ def zero_shot(
     """Name clips by descriptions of the labels alone, from video (V), sound (A) and both (VA).
 
     No label was ever shown: each has a few descriptions of how it looks, sounds and feels, whose vectors are averaged.
-    WAR, UAR and WF1 stand beside what chance and the largest class give.
+    The labels to choose from are those that occur in the column, in any row of the shards. WAR stands beside the share
+    of the largest class, UAR beside chance, WF1 alone.
     """
     from vaemo_train.text_space.gallery import Gallery
     from vaemo_train.text_space.zero_shot_command import Naming, name_clips

@@ -61,5 +61,6 @@ def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:
     if pa.types.is_list(wanted):
         is_list = pa.types.is_list(found) or pa.types.is_large_list(found)
         return is_list and _fits(found.value_type, wanted.value_type)
-    kinds = (pa.types.is_integer,), (pa.types.is_string, pa.types.is_large_string), (pa.types.is_timestamp,)
+    numbers = (pa.types.is_integer,), (pa.types.is_floating,)
+    kinds = *numbers, (pa.types.is_string, pa.types.is_large_string), (pa.types.is_timestamp,)
     return any(any(kind(found) for kind in same) and any(kind(wanted) for kind in same) for same in kinds)

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from vaemo_clips.errors import CaptionError
+from vaemo_train.captions.content import Content, contents
 from vaemo_train.captions.found import CaptionDataset
 from vaemo_train.captions.paths import DESCRIPTION_OF, PATHS
 from vaemo_train.captions.verdicts import DROP, FIXED, Verdict, read_verdicts
 
 _AFFECT = PATHS.index("affect")
-_SOURCE = ("engine", "model", "model_revision", "prompt_sha256", "sample_index", "seed")
+_SOURCE = ("engine", "model", "model_revision", "prompt_sha256", "sample_index", "seed", "request_sha256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Caption:
     """`descriptions` as written, one of each of PATHS; `source` is what tells captions of a clip apart (_SOURCE)."""
 
     clip_id: str
-    sha256: str | None
+    content: Content
     source: tuple[Any, ...]
     descriptions: tuple[str | None, ...]
     emotions: tuple[str, ...]
@@ -53,11 +54,11 @@ def read_captions(dataset: CaptionDataset) -> list[Caption]:
     rows = dataset.rows
     descriptions = zip(*(rows[DESCRIPTION_OF[path]].to_pylist() for path in PATHS), strict=True)
     sources = zip(*(rows[name].to_pylist() for name in _SOURCE), strict=True)
-    names = ("clip_id", "sha256", "sample_index", "emotions")
-    columns = zip(*(rows[name].to_pylist() for name in names), sources, descriptions, strict=True)
+    names = ("clip_id", "sample_index", "emotions")
+    columns = zip(*(rows[name].to_pylist() for name in names), contents(rows), sources, descriptions, strict=True)
     return [
-        Caption(clip_id, sha256, source, texts, _emotions(named), dataset.path, verdicts.get((clip_id, sample)))
-        for clip_id, sha256, sample, named, source, texts in columns
+        Caption(clip_id, content, source, texts, _emotions(named), dataset.path, verdicts.get((clip_id, sample)))
+        for clip_id, sample, named, content, source, texts in columns
     ]
 
 
@@ -84,10 +85,11 @@ def without_copies(captions: Iterable[Caption]) -> tuple[list[Caption], int]:
 def _check_same(one: Caption, other: Caption) -> None:
     if (one.descriptions, one.emotions) == (other.descriptions, other.emotions):
         return
-    engine, model, _, prompt_sha256, sample_index, seed = one.source
+    engine, model, _, prompt_sha256, sample_index, seed, request_sha256 = one.source
     raise CaptionError(
         f"clip {one.clip_id!r}: {one.place} and {other.place} hold different captions of the same model, prompt and "
-        f"sample ({engine}, {model}, prompt {str(prompt_sha256)[:8]}, sample {sample_index}, seed {seed}); "
+        f"request ({engine}, {model}, prompt {str(prompt_sha256)[:8]}, sample {sample_index}, seed {seed}, request "
+        f"{str(request_sha256)[:8]}); "
         "take away the folder that is out of date"
     )
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 _MOST_SHOWN = 3
+_REASONS: Final = {
+    "copies": "copies of others",
+    "dropped": "dropped by a verdict",
+    "of_rejected": "of clips that `prepare` rejected",
+    "of_unknown": "of clips that the shards do not have",
+    "empty": "without any description",
+}
+"""Why captions are left out, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +26,8 @@ class CaptionCounts:
     clips (that have no shard row since `prepare` rejected them), `of_unknown` clips, and `empty` ones. `fixed` (of
     the used ones) have another affect description by a verdict. By path: `blank` descriptions of captions that are
     used or empty, and `repeated` ones, that a clip has already. `clips_of_other_content` have captions of a file
-    with another sha256 than the shards' clip of that name. `skipped` says what was passed over in the folder.
+    with another sha256, or of another segment, than the shards' clip of that name. `skipped` says what was passed over
+    in the folder.
     """
 
     folder: Path
@@ -67,9 +76,14 @@ class CaptionCounts:
             yield f"descriptions that their clip has already: {_by_path(self.repeated)}"
         if self.clips_of_other_content:
             yield (
-                f"{_count(self.clips_of_other_content, 'clip')} with captions of a file of other content (sha256) "
-                "than the shards have under that clip_id; check that both are made from the same clips"
+                f"{_count(self.clips_of_other_content, 'clip')} with captions of a file or segment of other content "
+                "(sha256, start_s, end_s) than the shards have under that clip_id; check that both are made from the "
+                "same clips"
             )
+        yield from self.skipped_lines()
+
+    def skipped_lines(self) -> Iterator[str]:
+        """What was passed over in the folder, if anything: the first of it, and how much more."""
         yield from self.skipped[:_MOST_SHOWN]
         if len(self.skipped) > _MOST_SHOWN:
             yield f"{len(self.skipped) - _MOST_SHOWN:,} more folders passed over"
@@ -77,17 +91,13 @@ class CaptionCounts:
     def left_out_lines(self) -> Iterator[str]:
         """How many captions are not used, and why, if any."""
         if self.left_out:
-            yield f"{self.left_out:,} of {_count(self.found, 'caption')} left out: {self._reasons()}"
+            reasons = left_out_reasons({name: getattr(self, name) for name in _REASONS})
+            yield f"{self.left_out:,} of {_count(self.found, 'caption')} left out: {reasons}"
 
-    def _reasons(self) -> str:
-        reasons = {
-            "copies of others": self.copies,
-            "dropped by a verdict": self.dropped,
-            "of clips that `prepare` rejected": self.of_rejected,
-            "of clips that the shards do not have": self.of_unknown,
-            "without any description": self.empty,
-        }
-        return ", ".join(f"{count:,} {reason}" for reason, count in reasons.items() if count)
+
+def left_out_reasons(counts: Mapping[str, int]) -> str:
+    """Why captions are not used, from their numbers by the names of CaptionCounts; "" where there are none."""
+    return ", ".join(f"{counts[name]:,} {words}" for name, words in _REASONS.items() if counts[name])
 
 
 def _count(number: int, noun: str) -> str:

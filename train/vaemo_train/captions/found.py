@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,11 +13,12 @@ import pyarrow as pa
 from vaemo_clips.caption import REJECT_SCHEMA, caption_schema
 from vaemo_clips.errors import CaptionError
 from vaemo_train.captions.arrow_rows import ANEW, INFO, STATE, conform, read_saved
-from vaemo_train.captions.run_marker import LEDGER, RECORD, read_marker
+from vaemo_train.captions.run_marker import LEDGER, RECORD, VERDICTS, read_marker
 
 _NAMES = (
-    "clip_id", "sha256", "sample_index", "engine", "model", "model_revision", "prompt_name", "prompt_version",
-    "prompt_sha256", "seed", "visual_description", "acoustic_description", "affect_description", "emotions",
+    "clip_id", "sha256", "start_s", "end_s", "sample_index", "engine", "model", "model_revision", "prompt_name",
+    "prompt_version", "prompt_sha256", "request_sha256", "seed", "visual_description", "acoustic_description",
+    "affect_description", "emotions",
 )  # fmt: skip
 CAPTION_ROWS = pa.schema([caption_schema([]).field(name) for name in _NAMES])
 """The columns of a caption dataset that are read: the clip, the descriptions, and what identifies the caption."""
@@ -54,8 +55,8 @@ def search_captions(folder: Path) -> CaptionSearch:
 
     A dataset is a folder that `datasets` saved; run.json beside it, if there is one, must be of a complete run of a
     known schema. Pilots are passed over (unless `folder` is one), so are shards that were merged and runs that have
-    written no captions yet. Links are followed. Raises CaptionError for no folder, nothing found, or a dataset that
-    is damaged, unfinished, of a later schema, or lacks a column.
+    written no captions yet. Links are followed. Raises CaptionError for no folder, nothing found, verdicts beside a
+    shard that was merged, or a dataset that is damaged, unfinished, of a later schema, or lacks a column.
     """
     if not folder.is_dir():
         raise CaptionError(
@@ -126,6 +127,7 @@ class _Walk:
         """Names of folders that are neither hidden, nor rejects, nor shards that were merged, nor seen already."""
         is_shard = {name for name in folders if _SHARD_FOLDER.fullmatch(name)}
         if is_shard and _DATASET in folders and (marker := read_marker(place)) and marker.merged_from:
+            _refuse_verdicts(place, is_shard)
             self.skipped.append(f"{place} has its {len(is_shard)} shards merged, they are not read again")
             folders = [name for name in folders if name not in is_shard]
         for name in folders:
@@ -144,6 +146,16 @@ def _caption_rows(table: pa.Table, path: Path) -> pa.Table:
         if rows[name].null_count:
             raise CaptionError(f"{path}: {rows[name].null_count:,} rows have no {name}; {ANEW}")
     return rows
+
+
+def _refuse_verdicts(run: Path, shards: Iterable[str]) -> None:
+    """Verdicts on captions that are read from elsewhere would count for nothing."""
+    judged = [path for name in sorted(shards) if (path := run / name / VERDICTS).exists()]
+    if judged:
+        raise CaptionError(
+            f"{judged[0]}: {run} has its shards merged, and verdicts on a shard's captions are not read there; judge "
+            f"the merged run: move the verdicts beside its dataset, to {run / VERDICTS}"
+        )
 
 
 def _refuse(error: OSError) -> None:

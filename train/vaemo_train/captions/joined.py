@@ -18,12 +18,20 @@ from numpy.typing import NDArray
 
 from vaemo_clips.errors import CaptionError
 from vaemo_train.captions.caption import Caption, read_captions, without_copies
-from vaemo_train.captions.counts import CaptionCounts
+from vaemo_train.captions.content import Content, contents
+from vaemo_train.captions.counts import CaptionCounts, left_out_reasons
 from vaemo_train.captions.found import CaptionSearch, search_captions
 from vaemo_train.captions.paths import PATHS
 from vaemo_train.captions.row_captions import RowCaptions, row_captions
 
 _SHOWN = 3
+_REMEDIES = {
+    "empty": "look at them with `vaemo-annotate show`, and caption the clips again",
+    "dropped": "look at the verdicts beside the datasets, and caption the clips again with another prompt or model",
+    "of_rejected": "rejects.parquet in the folder of shards says why `vaemo-train prepare` took none of their clips",
+    "of_unknown": "give the shards that were made from the same manifest",
+}
+"""What to do where nothing is left, by the reason of most captions."""
 _Described = tuple[Caption, dict[str, str]]
 """A caption that is used, and its texts by path."""
 
@@ -75,9 +83,9 @@ def join_captions(
     found = [caption for dataset in search.datasets for caption in read_captions(dataset)]
     single, copies = without_copies(found)
     counted = [caption for caption in single if not caption.is_dropped]
-    contents = _contents(shard_rows)
+    content_of = dict(zip(shard_rows["clip_id"].to_pylist(), contents(shard_rows), strict=True))
     tally = Counter(found=len(found), copies=copies, dropped=len(single) - len(counted))
-    known = _known(folder, counted, contents, frozenset(rejected_clips), allow_unknown, tally)
+    known = _known(folder, counted, content_of, frozenset(rejected_clips), allow_unknown, tally)
     described = [(caption, own) for caption in known if (own := caption.texts())]
     tally["empty"] = len(known) - len(described)
     if not described:
@@ -90,7 +98,7 @@ def join_captions(
         {path: np.asarray([text for _, text in pairs[path]], np.int64) for path in PATHS},
         {path: np.asarray([clip for clip, _ in pairs[path]], object) for path in PATHS},
         _emotions(described),
-        _counts(search, described, pairs, tally, contents, trained, len(texts)),
+        _counts(search, described, pairs, tally, content_of, trained, len(texts)),
     )
 
 
@@ -109,7 +117,7 @@ def _counts(
     described: Sequence[_Described],
     pairs: Mapping[str, Sequence[tuple[str, int]]],
     tally: Counter[str],
-    contents: Mapping[str, str | None],
+    content_of: Mapping[str, Content],
     trained: Collection[str],
     num_texts: int,
 ) -> CaptionCounts:
@@ -123,26 +131,15 @@ def _counts(
         used=len(used),
         fixed=sum(caption.is_fixed for caption in used),
         texts=num_texts,
-        clips=len(contents),
+        clips=len(content_of),
         clips_with_captions=len(clips),
         training_clips=len(trained),
         training_clips_with_captions=len(clips.intersection(trained)),
-        clips_of_other_content=len({one.clip_id for one in used if _is_other(one.sha256, contents[one.clip_id])}),
+        clips_of_other_content=len({one.clip_id for one in used if one.content.differs(content_of[one.clip_id])}),
         blank={path: len(used) + tally["empty"] - given[path] for path in PATHS},
         repeated={path: given[path] - len(pairs[path]) for path in PATHS},
         skipped=search.skipped,
     )
-
-
-def _contents(shard_rows: pa.Table) -> dict[str, str | None]:
-    """The sha256 of each clip's file, as far as the rows tell it."""
-    clips = shard_rows["clip_id"].to_pylist()
-    has_hash = "sha256" in shard_rows.column_names
-    return dict(zip(clips, shard_rows["sha256"].to_pylist() if has_hash else [None] * len(clips), strict=True))
-
-
-def _is_other(one: str | None, other: str | None) -> bool:
-    return None not in (one, other) and one != other
 
 
 def _known(
@@ -173,11 +170,11 @@ def _known(
 
 
 def _nothing_left(folder: Path, tally: Counter[str]) -> str:
-    reasons = ("copies", "dropped", "of_rejected", "of_unknown", "empty")
-    shown = ", ".join(f"{name.replace('_', ' ')} {tally[name]:,}" for name in reasons if tally[name])
+    reasons = left_out_reasons(tally)
+    most = max(_REMEDIES, key=lambda name: tally[name])
     return (
-        f"{folder}: none of its {tally['found']:,} captions can be used{f' ({shown})' if shown else ''}; "
-        "look at them with `vaemo-annotate show`, and caption the clips again"
+        f"{folder}: none of its {tally['found']:,} captions can be used{f' ({reasons})' if reasons else ''}; "
+        f"{_REMEDIES[most]}"
     )
 
 

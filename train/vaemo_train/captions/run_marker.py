@@ -11,7 +11,7 @@ from vaemo_clips.errors import CaptionError
 from vaemo_train.captions.arrow_rows import ANEW
 from vaemo_train.shards.record import one_line
 
-RECORD, LEDGER = "run.json", "ledger.sqlite"
+RECORD, LEDGER, VERDICTS = "run.json", "ledger.sqlite", "verdicts.parquet"
 
 
 class _Lenient(BaseModel):

@@ -14,11 +14,11 @@ from vaemo_clips.caption import VERDICT_SCHEMA
 from vaemo_clips.errors import CaptionError
 from vaemo_train.captions.arrow_rows import conform
 from vaemo_train.captions.found import CaptionDataset
+from vaemo_train.captions.run_marker import VERDICTS
 from vaemo_train.shards.record import one_line
 
-VERDICTS = "verdicts.parquet"
 KEEP, DROP, FIXED = WORDS = ("keep", "drop", "fixed")
-_AGAIN: Final = "judge it again, or delete the file so that every caption counts"
+_AGAIN: Final = "mend the file, or delete it so that every caption counts"
 _SCHEMA = pa.schema(
     [VERDICT_SCHEMA.field(name) for name in ("clip_id", "sample_index", "verdict", "at", "fixed_description")]
 )

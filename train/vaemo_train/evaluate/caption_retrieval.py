@@ -15,8 +15,8 @@ from vaemo_train.captions.joined import Captions
 from vaemo_train.evaluate.clip_vectors import ClipVectors, joined
 from vaemo_train.evaluate.text_retrieval import TextRetrieval, text_retrieval
 
-WHOLE = "whole captions"
-"""All descriptions of a caption at once; the cosine is the mean of those of the paths."""
+TOGETHER = "all paths together"
+"""A description of every path at once, the clip's first of each where it has several; the cosine is their mean."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,15 +44,15 @@ def captions_of(
 
 @dataclass(frozen=True, slots=True)
 class CaptionRetrieval:
-    """Retrieval both ways by path, and of whole captions; those without two clips and two texts are left out."""
+    """Retrieval both ways by path, and of all paths together; those without two clips and two texts are left out."""
 
     by_path: Mapping[str, TextRetrieval]
     num_clips: int
 
     def as_dict(self) -> dict[str, float]:
-        """Flat, for logs: visual_text_to_clip_recall1, ..., whole_clip_to_text_median_rank; no undefined values."""
+        """Flat, for logs: visual_text_to_clip_recall1, ..., all_paths_clip_to_text_median_rank; no undefined values."""
         return {
-            f"{'whole' if name == WHOLE else name}_{key}": value
+            f"{'all_paths' if name == TOGETHER else name}_{key}": value
             for name, found in self.by_path.items()
             for key, value in found.as_dict().items()
         }
@@ -60,12 +60,12 @@ class CaptionRetrieval:
     def lines(self) -> Iterator[str]:
         """A table: recall in percent with its chance, and the median rank with its own."""
         columns = "".join(f"{f'R@{k}':>7}{'chance':>8}" for k in (1, 5, 10))
-        yield f"  {'':30}{columns}{'median rank':>14}{'chance':>8}{'queries':>9}"
+        yield f"  {'':32}{columns}{'median rank':>14}{'chance':>8}{'queries':>9}"
         for name, found in self.by_path.items():
             for words, one in (("text -> clip", found.text_to_clip), ("clip -> text", found.clip_to_text)):
                 rates = "".join(f"{100 * rate.value:7.1f}{100 * rate.chance:8.1f}" for rate in one.recall.values())
                 ranks = f"{one.median_rank:14.4g}{one.median_rank_chance:8.4g}"
-                yield f"  {name + ', ' + words:30}{rates}{ranks}{one.num_queries:9,}"
+                yield f"  {name + ', ' + words:32}{rates}{ranks}{one.num_queries:9,}"
 
 
 def caption_retrieval(
@@ -89,9 +89,9 @@ def caption_retrieval(
             )  # fmt: skip
     paths = [path for path in own if path in found]
     if len(paths) > 1:
-        whole = _whole(clips, captions, text_vectors, own, paths, speakers, seed)
-        if whole is not None:
-            found[WHOLE] = whole
+        together = _together(clips, captions, text_vectors, own, paths, speakers, seed)
+        if together is not None:
+            found[TOGETHER] = together
     return CaptionRetrieval(found, len(clips.clip_ids))
 
 
@@ -106,7 +106,7 @@ def own_vectors(clips: ClipVectors, path: str) -> NDArray[np.float32]:
     return vectors
 
 
-def _whole(
+def _together(
     clips: ClipVectors,
     captions: Captions,
     text_vectors: Mapping[str, NDArray[np.float32]],
@@ -115,9 +115,10 @@ def _whole(
     speakers: NDArray[np.object_] | None,
     seed: int,
 ) -> TextRetrieval | None:
-    """Retrieval of captions as wholes, among the clips that have one description or more of every path.
+    """Retrieval by all paths at once, among the clips that have one description or more of every path.
 
-    Of several descriptions of a clip the first of each path stand together.
+    Of several descriptions of a path the first in order of text stands for the clip: of a clip with several captions,
+    what stands together need not be of one caption.
     """
     first = {}
     for path in paths:

@@ -21,6 +21,7 @@ from vaemo_train.data.sampler import DistinctWindows
 from vaemo_train.evaluate.features import COLUMNS, MODALITIES, NUM_WINDOWS, ClipMeans, Modality, clips_of_rows
 from vaemo_train.evaluate.folds import texts
 from vaemo_train.models.alignment import VAEmoForCaptionAlignment
+from vaemo_train.models.alignment_output import ClipEmbeds
 from vaemo_train.models.config import ALIGNMENT_PATHS
 from vaemo_train.shards.folder import ShardFolder
 from vaemo_train.training.evaluating import evaluating, on_device
@@ -72,36 +73,46 @@ def embed_clips(
     dataset = EvenWindows(folder, rows, num_windows)
     augment = Augment(image_size=config.image_size, log_mel_mean=config.log_mel_mean, log_mel_std=config.log_mel_std)
     clip_of_row, first_rows = clips_of_rows(folder, dataset.rows)
-    means = {(name, path): ClipMeans(len(first_rows)) for name in modalities for path in PATHS_OF[name]}
+    means = _PathMeans(modalities, len(first_rows))
     with evaluating(model, bf16):
         for batch in make_loader(dataset, DistinctWindows(dataset, batch_size), workers):
             inputs = augment(on_device(batch, model.device))
             clips = clip_of_row[batch["row_number"].numpy()]
             for name in modalities:
-                found = model.clip_embeds(**inputs, modality=name, paths=PATHS_OF[name])
-                if not found.vectors or (name == "both" and len(found.vectors) < len(PATHS_OF[name])):
-                    continue
-                has_B = torch.stack(list(found.is_there.values())).all(dim=0)
-                for path, vectors_BP in found.vectors.items():
-                    _add(means[name, path], clips, vectors_BP, has_B)
+                means.add(name, clips, model.clip_embeds(**inputs, modality=name, paths=PATHS_OF[name]))
             if on_batch is not None:
                 on_batch(len(clips))
     names = [name for name in ("clip_id", *COLUMNS) if name in folder.rows.column_names]
     listed = folder.rows.select(names).take(first_rows)
     columns = {name: texts(listed.column(name).to_pylist()) for name in names}
-    vectors = {
-        name: {path: _unit(means[name, path].vectors(config.alignment_size)) for path in PATHS_OF[name]}
-        for name in modalities
-    }
-    return ClipVectors(columns.pop("clip_id"), vectors, columns)
+    return ClipVectors(columns.pop("clip_id"), means.vectors(config.alignment_size), columns)
 
 
-def _add(means: ClipMeans, clips: NDArray[np.int64], vectors_BP: torch.Tensor, has_B: torch.Tensor) -> None:
-    vectors = vectors_BP[has_B].double().cpu().numpy()
-    if not np.isfinite(vectors).all():
-        raise TrainingError("the model's vectors hold values that are no numbers; its weights are broken")
-    if len(vectors):
-        means.add(clips[has_B.cpu().numpy()], vectors)
+class _PathMeans:
+    """Running means of windows' vectors by modality, path and clip."""
+
+    def __init__(self, modalities: Sequence[Modality], num_clips: int) -> None:
+        self._means = {name: {path: ClipMeans(num_clips) for path in PATHS_OF[name]} for name in modalities}
+
+    def add(self, name: Modality, clips: NDArray[np.int64], found: ClipEmbeds) -> None:
+        """Add the windows of a batch, whose `clips` are (B,). Raises TrainingError for what is no number."""
+        if not found.vectors or (name == "both" and len(found.vectors) < len(PATHS_OF[name])):
+            return
+        has_B = torch.stack(list(found.is_there.values())).all(dim=0)
+        chosen = clips[has_B.cpu().numpy()]
+        for path, vectors_BP in found.vectors.items():
+            vectors = vectors_BP[has_B].double().cpu().numpy()
+            if not np.isfinite(vectors).all():
+                raise TrainingError("the model's vectors hold values that are no numbers; its weights are broken")
+            if len(vectors):
+                self._means[name][path].add(chosen, vectors)
+
+    def vectors(self, size: int) -> dict[Modality, dict[str, NDArray[np.float32]]]:
+        """Unit vectors (n, size) of n clips, NaN for those to which nothing was added."""
+        return {
+            name: {path: _unit(means.vectors(size)) for path, means in paths.items()}
+            for name, paths in self._means.items()
+        }
 
 
 def _unit(vectors_nP: NDArray[np.float32]) -> NDArray[np.float32]:

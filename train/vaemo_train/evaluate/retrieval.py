@@ -16,10 +16,10 @@ from vaemo_clips.errors import TrainingError
 from vaemo_train.data.window import WINDOW_S
 from vaemo_train.evaluate.folds import Column, texts
 from vaemo_train.evaluate.search import Rate, Search
+from vaemo_train.evaluate.unit import check_unit
 
 NUM_DRAWS = 10
 MAX_CLIPS = 4096
-_UNIT_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,8 @@ def retrieval(
     1 / (number of candidates). Intervals are over speakers, else clips; over four speakers they say little.
     Raises TrainingError for fewer than two rows, values that are no numbers, or other than unit length.
     """
-    _check("video", video)
-    _check("audio", audio)
+    check_unit("video", video)
+    check_unit("audio", audio)
     if video.shape != audio.shape or len(video) < 2:
         raise TrainingError(
             f"retrieval with video {video.shape} and audio {audio.shape}; it needs as many of both, two or more"
@@ -146,16 +146,3 @@ def _candidates(
         overlaps &= np.abs(begins[:, None] - begins) < WINDOW_S - 1e-6
     np.fill_diagonal(overlaps, False)
     return np.logical_not(overlaps)
-
-
-def _check(name: str, vectors: NDArray[Any]) -> None:
-    lengths = np.linalg.norm(vectors.astype(np.float64), axis=-1)
-    faults = ~np.isfinite(lengths)
-    if faults.any():
-        raise TrainingError(f"{faults.sum()} of {len(lengths)} {name} embeddings hold values that are no numbers")
-    off = np.abs(lengths - 1)
-    if off.max(initial=0.0) > _UNIT_TOLERANCE:
-        raise TrainingError(
-            f"a {name} embedding has length {lengths[off.argmax()]:.4g}; for retrieval all must have length 1: "
-            f"divide each by its length"
-        )

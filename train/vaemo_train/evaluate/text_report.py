@@ -24,8 +24,9 @@ def text_retrieval_report(results: Mapping[str, TextRetrieval], title: str = "")
     for name, result in results.items():
         table.add_row(*_cells(f"{name}\nclip -> text", result.clip_to_text))
         table.add_row(*_cells(f"{name}\ntext -> clip", result.text_to_clip), end_section=True)
-    table.caption = "in percent, with the 95 % interval and chance; below each path queries among candidates"
-    table.caption_justify = "left"
+    lines = ["in percent, with the 95 % interval and chance; below each path queries among candidates"]
+    lines += _interval_notes({name: result.resampled for name, result in results.items()})
+    table.caption, table.caption_justify = "\n".join(lines), "left"
     return table
 
 
@@ -65,6 +66,12 @@ def zero_shot_report(results: Mapping[str, ZeroShot], title: str = "") -> Table:
     lines = [_note(line, names, len(results)) for line, names in notes.items()]
     table.caption, table.caption_justify = "\n".join(lines) or None, "left"
     return table
+
+
+def _interval_notes(resampled: Mapping[str, str]) -> list[str]:
+    """What the intervals are over, by the names of the results that they are of."""
+    names = {what: [name for name, own in resampled.items() if own == what] for what in resampled.values() if what}
+    return [_note(f"intervals over {what}", own, len(resampled)) for what, own in names.items()]
 
 
 def _note(line: str, names: Sequence[str], num_results: int) -> str:

@@ -62,10 +62,14 @@ class Direction:
 
 @dataclass(frozen=True, slots=True)
 class TextRetrieval:
-    """Both ways: which texts a clip finds, and which clips a text finds."""
+    """Both ways: which texts a clip finds, and which clips a text finds.
+
+    `resampled` names what the intervals are over, as "6 speakers"; "" without any.
+    """
 
     clip_to_text: Direction
     text_to_clip: Direction
+    resampled: str
 
     def as_dict(self) -> dict[str, float]:
         """Flat, for logs: clip_to_text_recall1, ..., text_to_clip_median_rank_chance; no undefined values."""
@@ -114,7 +118,16 @@ def text_retrieval(
             asked_of_clips,
             _Tally(behind_texts, clips_behind, speakers, len(clips_nP), seed),
         ),
+        resampled=_resampled(clips, speakers),
     )
+
+
+def _resampled(clips: NDArray[np.int64], speakers: Column | None) -> str:
+    """What the intervals of both ways are over: every clip with a text stands behind a query of each."""
+    if speakers is None:
+        return f"{len(clips):,} clips" if len(clips) > 1 else ""
+    num_speakers = len(cluster_sums(np.ones(len(clips)), np.asarray(speakers, object)[clips]))
+    return f"{num_speakers:,} speakers" if num_speakers > 1 else ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

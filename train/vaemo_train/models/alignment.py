@@ -14,17 +14,16 @@ from torch import Tensor, nn
 
 from vaemo_train.contrastive import caption_info_nce
 from vaemo_train.models.alignment_heads import ALONE, FUSED, MODALITIES_OF, AlignmentHeads, Pair, TextHead
-from vaemo_train.models.alignment_output import ClipEmbeds, Compared
+from vaemo_train.models.alignment_output import ClipEmbeds, Compared, VAEmoAlignmentOutput
 from vaemo_train.models.config import ALIGNMENT_PATHS, VAEmoConfig
 from vaemo_train.models.descriptions import Descriptions, descriptions_of, with_pairs
 from vaemo_train.models.encoder import VAEmoOutput
 from vaemo_train.models.pretraining import VAEmoForPreTraining, VAEmoPreTrainingOutput
+from vaemo_train.models.stage1_parts import Stage1Parts
 from vaemo_train.models.stage1_weights import stage1_weights
 from vaemo_train.models.upper_means import UpperMeans, upper_means
 from vaemo_train.models.views import View
 from vaemo_train.reconstruction import total_loss
-
-_RATIO_OF = {"video_pixels": "video_mask_ratio", "video_motion": "video_mask_ratio", "audio": "audio_mask_ratio"}
 
 
 class VAEmoForCaptionAlignment(VAEmoForPreTraining):
@@ -39,9 +38,7 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
     def __init__(self, config: VAEmoConfig) -> None:
         """Build the model with random weights. Raises ValueError for a stage-1 loss of what is never hidden."""
         super().__init__(config)
-        for part, ratio in _RATIO_OF.items():
-            if part in self._stage1_parts() and getattr(config, ratio) == 0:
-                raise ValueError(f"loss_weights.{part} is above 0, but {ratio}=0 hides nothing to reconstruct")
+        Stage1Parts.of(config)
         self.alignment = AlignmentHeads(config)
         self.post_init()
 
@@ -96,9 +93,8 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
         vectors, `text_ids` (B,), the same for equal texts over all processes, and `has_text` (B,), False for a clip
         without a description, whose embedding and number may be anything. A clip takes part in the paths that it has
         both a description and a modality of, in `ALONE` where it has both modalities. What no clip of the joint batch
-        takes part in has no part of the loss.
-        Every process must be given the same modalities; the paths may differ. Without `text_embeds`, or with
-        `return_reconstruction`, this is the forward pass of stage 1.
+        takes part in has no part of the loss. Every process must be given the same modalities; the paths may differ.
+        Without `text_embeds`, or with `return_reconstruction`, this is the forward pass of stage 1.
         """
         if text_embeds is None or return_reconstruction:
             return super().forward(
@@ -108,19 +104,10 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
         self.vaemo.check_inputs(pixel_values_videos, input_features)
         views = self._views(
             pixel_values_videos, input_features, video_padding_mask, audio_padding_mask,
-            self.config.target_share, self._generator(batch_seed),
+            Stage1Parts.of(self.config).shares(self.config.target_share), self._generator(batch_seed),
         )  # fmt: skip
-        described = self._described(views, text_embeds, text_ids or {}, has_text or {})
-        lower_BND, layout = self._encode_lower(views)
-        means = upper_means(
-            self.vaemo, lower_BND, layout, self._comparisons(views, described),
-            always_across=bool(self._stage1_parts() & set(_RATIO_OF)),
-        )  # fmt: skip
-        compared = Compared()
-        self._align(compared, means, described, clip_number)
-        encoded = VAEmoOutput(means.across_BND, layout.num_video, layout.is_padding_BN, lower_hidden_state=lower_BND)
-        projections = self._add_stage1(compared, encoded, views, clip_number, window_begin_s)
-        return compared.output(self._loss(compared.parts), projections)
+        described = descriptions_of(text_embeds, text_ids or {}, has_text or {}, views, self.config.text_size)
+        return self._compare(views, described, clip_number, window_begin_s)
 
     @torch.no_grad()
     def clip_embeds(
@@ -169,15 +156,24 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
         """The learned temperature of each path, ()."""
         return dict(zip(ALIGNMENT_PATHS, self.alignment.temperatures, strict=True))
 
-    def _described(
+    def _compare(
         self,
-        views: Sequence[View | None],
-        text: Mapping[str, Tensor],
-        ids: Mapping[str, Tensor],
-        has_text: Mapping[str, Tensor],
-    ) -> dict[str, Descriptions]:
-        num_clips = next(len(view.values) for view in views if view is not None)
-        return descriptions_of(text, ids, has_text, (num_clips, self.config.text_size), self.device)
+        views: list[View | None],
+        described: Mapping[str, Descriptions],
+        clip_number: Tensor | None,
+        window_begin_s: Tensor | None,
+    ) -> VAEmoAlignmentOutput:
+        """Encode what is seen, once, and add up what all comparisons and stage 1 say of it."""
+        lower_BND, layout = self._encode_lower(views)
+        means = upper_means(
+            self.vaemo, lower_BND, layout, self._comparisons(views, described),
+            always_across=bool(Stage1Parts.of(self.config).modalities),
+        )  # fmt: skip
+        compared = Compared()
+        self._align(compared, means, described, clip_number)
+        encoded = VAEmoOutput(means.across_BND, layout.num_video, layout.is_padding_BN, lower_hidden_state=lower_BND)
+        projections = self._add_stage1(compared, encoded, views, clip_number, window_begin_s)
+        return compared.output(self._loss(compared.parts), projections)
 
     def _comparisons(self, views: Sequence[View | None], described: Mapping[str, Descriptions]) -> list[str]:
         """What to compare, paths and `ALONE`, the same in all processes: what has a weight and a pair."""
@@ -232,21 +228,17 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
         clip_number: Tensor | None,
         window_begin_s: Tensor | None,
     ) -> Pair:
-        """Add the losses of stage 1 that have a weight, and return its projections; no other is computed."""
-        wanted = self._stage1_parts()
-        if wanted & set(_RATIO_OF):
-            parts, _, _ = self._reconstruct(encoded, views)
-            compared.parts |= {name: part for name, part in parts.items() if name in wanted}
-        if "contrastive" not in wanted:
+        """Add the losses of stage 1 that have a weight, and return its projections; no other modality is decoded."""
+        wanted = Stage1Parts.of(self.config)
+        if any(views[modality] for modality in wanted.modalities):
+            parts, _, _ = self._reconstruct(*wanted.decodable(encoded, views))
+            compared.parts |= {name: part for name, part in parts.items() if name in wanted.names}
+        if "contrastive" not in wanted.names:
             return [None, None]
         projections, contrast = self._contrast(encoded, views, clip_number, window_begin_s)
         if contrast is not None:
             compared.add("contrastive", contrast)
         return projections
-
-    def _stage1_parts(self) -> set[str]:
-        assert self.config.loss_weights is not None
-        return {part for part, weight in self.config.loss_weights.items() if weight > 0}
 
     def _loss(self, parts: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum; a batch that has nothing to learn from costs nothing."""

@@ -30,10 +30,15 @@ def descriptions_of(
     text: Mapping[str, Tensor],
     ids: Mapping[str, Tensor],
     has_text: Mapping[str, Tensor],
-    shape: tuple[int, int],
-    device: torch.device,
+    views: Sequence[View | None],
+    text_size: int,
 ) -> dict[str, Descriptions]:
-    """Those of every path, `shape` (B, E) each; of a path that is not given no clip has any. Raises ValueError."""
+    """Those of every path, of the B clips in `views`; of a path that is not given no clip has any. Raises ValueError.
+
+    `text_size` is E.
+    """
+    values = next(view.values for view in views if view is not None)
+    shape, device = (len(values), text_size), values.device
     if not set(text) == set(ids) == set(has_text) <= set(ALIGNMENT_PATHS):
         raise ValueError(
             f"text_embeds names {', '.join(text) or 'no path'}, text_ids {', '.join(ids) or 'none'}, has_text "

@@ -96,8 +96,14 @@ def random_mask(
 
 
 def sample_targets(is_masked_BN: Tensor, share: float, most: int, generator: torch.Generator) -> Targets:
-    """Draw a `share` of each clip's hidden tokens, each once; `most` is the number that a whole clip has."""
+    """Draw a `share` of each clip's hidden tokens, each once; `most` is the number that a whole clip has.
+
+    At 0 nothing is drawn, K = 0; else one token or more.
+    """
     device = is_masked_BN.device
+    if share == 0:
+        none_B0 = torch.empty(len(is_masked_BN), 0, device=device)
+        return Targets(none_B0.long(), none_B0)
     num_drawn = max(1, round(share * most))
     noise_BN = torch.rand(is_masked_BN.shape, generator=generator, device=device)
     index_BK = noise_BN.masked_fill(~is_masked_BN, 2.0).argsort(dim=1)[:, :num_drawn]

@@ -105,7 +105,7 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
         generator = self._generator(batch_seed)
         share = 1.0 if return_reconstruction else self.config.target_share
         views = self._views(
-            pixel_values_videos, input_features, video_padding_mask, audio_padding_mask, share, generator
+            pixel_values_videos, input_features, video_padding_mask, audio_padding_mask, (share, share), generator
         )
         draw = torch.rand((), generator=generator[1]).item()
         scope: Scope = "within" if draw < self.config.within_probability and not return_reconstruction else "cross"
@@ -178,10 +178,10 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
         mel_BFM: Tensor | None,
         video_padding_BT: Tensor | None,
         audio_padding_BF: Tensor | None,
-        share: float,
+        shares: tuple[float, float],
         generators: tuple[torch.Generator, torch.Generator],
     ) -> list[View | None]:
-        """What is hidden and what is asked for, of video and of audio."""
+        """What is hidden, and which of the `shares` of it is asked for, of video and of audio."""
         config, generator = self.config, generators[0]
         views: list[View | None] = [None, None]
         if video_BTCHW is not None:
@@ -190,13 +190,13 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
                 len(video_BTCHW), config.num_tubelets, config.num_places, config.video_mask_ratio, generator, padding
             )
             most = config.num_video_tokens - mask.visible_BV.shape[1]
-            targets = sample_targets(mask.is_masked_BN, share, most, generator)
+            targets = sample_targets(mask.is_masked_BN, shares[VIDEO], most, generator)
             views[VIDEO] = View(video_BTCHW, padding, mask, targets)
         if mel_BFM is not None:
             padding = None if audio_padding_BF is None else audio_token_padding(audio_padding_BF, config)
             mask = random_mask(len(mel_BFM), config.num_audio_tokens, config.audio_mask_ratio, generator, padding)
             most = config.num_audio_tokens - mask.visible_BV.shape[1]
-            targets = sample_targets(mask.is_masked_BN, share, most, generator)
+            targets = sample_targets(mask.is_masked_BN, shares[AUDIO], most, generator)
             views[AUDIO] = View(mel_BFM, padding, mask, targets)
         return views
 

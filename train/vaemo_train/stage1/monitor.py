@@ -22,13 +22,10 @@ from vaemo_train.evaluate.retrieval import Retrieval, retrieval
 from vaemo_train.models.config import VAEmoConfig
 from vaemo_train.models.encoder import VAEmoOutput
 from vaemo_train.models.pretraining import Reconstruction, VAEmoForPreTraining
-from vaemo_train.training.evaluating import evaluating, on_device
+from vaemo_train.training.evaluating import LABEL_COLUMNS, MOST_AT_ONCE, evaluating, on_device
 
 if TYPE_CHECKING:
     from vaemo_train.shards.folder import ShardFolder
-
-LABEL_COLUMNS = ("label", "emotion")
-_MOST_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,7 @@ class Monitor:
     ) -> None:
         """`rows` are numbers of the folder's rows, one of each clip."""
         self._windows = EvenWindows(folder, rows)
-        self._batches = DistinctWindows(self._windows, min(batch_size, _MOST_AT_ONCE))
+        self._batches = DistinctWindows(self._windows, min(batch_size, MOST_AT_ONCE))
         self._augment = Augment(None, config.image_size, config.log_mel_mean, config.log_mel_std)
         self._config, self._seed = config, seed
         table = folder.rows.take(rows)

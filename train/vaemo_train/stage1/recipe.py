@@ -10,7 +10,7 @@ from typing_extensions import TypedDict  # pydantic asks for this one before Pyt
 
 from vaemo_train.models.config import VAEmoConfig
 from vaemo_train.training.recipe import Contradiction, TrainingRecipe
-from vaemo_train.training.settings import Count, Floor, MaskSettings, Settings, Share, Weight
+from vaemo_train.training.settings import Count, FigureSettings, Floor, MaskSettings, Settings, Share, Weight
 
 
 class ModelOverrides(TypedDict, total=False):
@@ -63,12 +63,19 @@ class LossSettings(Settings):
     mel_std_floor: Floor = 0.3
 
 
+class ReconstructionSettings(FigureSettings):
+    """Figures of originals, what was seen of them, and reconstructions, of so many held-out clips."""
+
+    num_clips: int = Field(default=3, ge=1, le=16)
+
+
 class Stage1Recipe(TrainingRecipe):
     """A recipe file of stage 1."""
 
     model: ModelSettings = ModelSettings()
     mask: MaskSettings = MaskSettings()
     loss: LossSettings = LossSettings()
+    figure: ReconstructionSettings = ReconstructionSettings()
 
     def config(self) -> VAEmoConfig:
         """Return the model's configuration. Raises ValueError where its fields contradict each other."""

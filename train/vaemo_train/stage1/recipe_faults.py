@@ -10,9 +10,9 @@ from vaemo_train.data.batch import NUM_COLOURS
 from vaemo_train.data.features import HOP_SAMPLES, NUM_BANDS
 from vaemo_train.data.window import NUM_FRAMES, NUM_SAMPLES
 from vaemo_train.models.config import SIZES, VAEmoConfig
-from vaemo_train.models.masking import num_hidden
 from vaemo_train.shards.row import FRAME_STRIDE_S, SAMPLE_RATE_HZ
 from vaemo_train.stage1.recipe import ModelOverrides, Stage1Recipe
+from vaemo_train.training.mask_faults import mask_faults
 from vaemo_train.training.recipe import Contradiction
 from vaemo_train.training.recipe_file import did_you_mean
 
@@ -60,6 +60,7 @@ def stage1_faults(recipe: Stage1Recipe, num_processes: int) -> Iterator[Contradi
     """Yield the contradictions that stage 1 adds to those of every recipe."""
     yield from _loss_faults(recipe, num_processes)
     yield from _model_faults(recipe)
+    yield from _figure_faults(recipe)
 
 
 def no_override(name: str) -> str:
@@ -85,6 +86,16 @@ def _loss_faults(recipe: Stage1Recipe, num_processes: int) -> Iterator[Contradic
         )
 
 
+def _figure_faults(recipe: Stage1Recipe) -> Iterator[Contradiction]:
+    drawn, monitored = recipe.figure.num_clips, recipe.monitor.num_clips
+    if recipe.figure.every_steps and drawn > monitored:
+        yield Contradiction(
+            ("figure.num_clips", "monitor.num_clips"),
+            f"figure.num_clips: {drawn} clips cannot be drawn from monitor.num_clips={monitored}; "
+            "raise that or lower this",
+        )
+
+
 def _model_faults(recipe: Stage1Recipe) -> Iterator[Contradiction]:
     size = recipe.model.size
     try:
@@ -94,7 +105,7 @@ def _model_faults(recipe: Stage1Recipe) -> Iterator[Contradiction]:
         named = f" (the size {size} has {SIZES[size]})" if taken else ""
         yield Contradiction(("model",), f"model: {' '.join(str(error).split())}{named}")
         return
-    yield from _mask_faults(recipe, config)
+    yield from mask_faults(recipe.mask, config, recipe.loss, ("model.overrides", "loss"))
     yield from _stretch_faults(recipe, config)
 
 
@@ -107,20 +118,3 @@ def _stretch_faults(recipe: Stage1Recipe, config: VAEmoConfig) -> Iterator[Contr
             f"loss.contrastive_steps: {wanted} equal stretches cannot be made of a window's {config.num_tubelets} "
             f"moments and a projection of {config.projection_size} values; give one of {able}",
         )
-
-
-def _mask_faults(recipe: Stage1Recipe, config: VAEmoConfig) -> Iterator[Contradiction]:
-    parts = (
-        ("video", recipe.mask.video, config.num_places, "places of the picture"),
-        ("audio", recipe.mask.audio, config.num_audio_tokens, "patches of the sound"),
-    )
-    for name, ratio, count, noun in parts:
-        keys = (f"mask.{name}", "model.overrides")
-        if round(count * ratio) >= count:
-            yield Contradiction(
-                keys, f"mask.{name}: {ratio:g} of {count} {noun} leaves none visible; give at most {1 - 1 / count:.3g}"
-            )
-        elif num_hidden(count, ratio) == 0:
-            yield Contradiction(
-                keys, f"mask.{name}: {ratio:g} of {count} {noun} hides none; give at least {1 / count:.2g}"
-            )

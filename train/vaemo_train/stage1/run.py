@@ -23,7 +23,8 @@ from vaemo_train.training import environment
 from vaemo_train.training.compiled import compile_blocks
 from vaemo_train.training.console import TrainingConsole
 from vaemo_train.training.opening import data_line, length_line
-from vaemo_train.training.run import RunSummary, Stage, run_stage
+from vaemo_train.training.run import RunSummary, run_stage
+from vaemo_train.training.stage import Stage, command_line
 from vaemo_train.training.training_data import TrainingData, open_data
 from vaemo_train.training.watching import Pictures, Watching
 
@@ -57,10 +58,15 @@ class Stage1(Stage):
         if monitor.every_steps:
             batch_size = self.recipe.batch.per_device
             held_out = Monitor(shards, rows, model.config, seed=monitor.seed, batch_size=batch_size)
-            watching.watch_with(lambda model: held_out.measure(model, bf16), monitor.every_steps)
+            watching.watch_with(lambda _, model: held_out.measure(model, bf16), monitor.every_steps)
         if figure.every_steps:
             shown = rows[: figure.num_clips]
             watching.draw_with(lambda *given: self._pictures(shown, bf16, *given), figure.every_steps)
+
+    def next_commands(self, run: Path) -> Iterator[str]:
+        """Stage 2, with the captions that somebody has to make."""
+        data = self.data.folder.path
+        yield command_line("stage2", init=run, data=data, captions="CAPTIONS", holdout=self.holdout)
 
     def _pictures(self, rows: NDArray[np.int64], bf16: bool, step: int, model: Any, wanted: bool) -> Pictures:
         panels = reconstruct(model, self.data.folder, rows, seed=self.recipe.monitor.seed, bf16=bf16)

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from vaemo_clips.errors import CaptionError
+from vaemo_clips.errors import CaptionError, ShardError
 from vaemo_train.captions.joined import Captions, join_captions
 from vaemo_train.captions.paths import PATHS
 from vaemo_train.captions.row_captions import RowCaptions
 from vaemo_train.evaluate.folds import Holdout
 from vaemo_train.shards.folder import ShardFolder
-from vaemo_train.shards.layout import REJECTS
+from vaemo_train.shards.layout import AGAIN, REJECTS
+from vaemo_train.shards.record import one_line
 from vaemo_train.stage2.recipe import Stage2Recipe
 from vaemo_train.training.held_out import RowChoice
 from vaemo_train.training.training_data import TrainingData, open_data
@@ -73,23 +75,37 @@ def open_alignment_data(
                 f"{captions_folder}: no clip that is trained on has a description that the loss weighs; "
                 f"{captions.counts.clips_with_captions:,} clips have captions: caption clips that are not held out"
             )
-        monitored = _one_a_clip(folder, held_out.rows, recipe.monitor.num_clips, recipe.monitor.seed)
-        return RowChoice(weighted, monitored, rows.reason)
+        return RowChoice(weighted, _monitored(recipe, folder, held_out.rows), rows.reason)
 
     training = open_data(recipe, data, holdout, num_processes, image_size, choose, f"--init {init}")
     return AlignmentData(training, *joined[0])
 
 
 def rejected_clips(folder: ShardFolder) -> list[str]:
-    """The clips that `prepare` gave no row: captions of them are no mistake."""
+    """The clips that `prepare` gave no row: captions of them are no mistake. Raises ShardError for a damaged list."""
     path = folder.path / REJECTS
-    return pq.read_table(path, columns=["clip_id"])["clip_id"].to_pylist() if path.exists() else []
+    if not path.exists():
+        return []
+    try:
+        clip_ids: list[str] = pq.read_table(path, columns=["clip_id"])["clip_id"].to_pylist()
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise ShardError(f"{path}: damaged, {one_line(error)}; {AGAIN}") from error
+    return clip_ids
 
 
 def _weighted_rows(recipe: Stage2Recipe, captions: RowCaptions) -> NDArray[np.int64]:
     """Rows with a description of a path that has a weight."""
     paths = [path for path in PATHS if getattr(recipe.loss, path) > 0]
     return np.unique(np.concatenate([np.flatnonzero(np.diff(captions.begin[path])) for path in paths]))
+
+
+def _monitored(recipe: Stage2Recipe, folder: ShardFolder, held_out: NDArray[np.int64]) -> NDArray[np.int64]:
+    """One row of each clip that is looked at; none where nobody looks, or where a clip would be alone."""
+    settings = recipe.monitor
+    if not (settings.every_steps or recipe.figure.every_steps):
+        return np.empty(0, np.int64)
+    rows = _one_a_clip(folder, held_out, settings.num_clips, settings.seed)
+    return rows if len(rows) > 1 else rows[:0]
 
 
 def _one_a_clip(folder: ShardFolder, rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:

@@ -55,7 +55,11 @@ class CaptionTable:
         return found
 
     def means(self) -> Mapping[str, Tensor]:
-        """The mean embedding (E,) of the descriptions of a path over all rows that have one; none without any."""
-        return {
-            path: self._embeddings[text].double().mean(dim=0).float() for path, text in self._text.items() if len(text)
-        }
+        """The mean embedding (E,) of what is drawn on a path: every row that has a description counts once."""
+        return {path: self._mean(path) for path, text in self._text.items() if len(text)}
+
+    def _mean(self, path: str) -> Tensor:
+        lengths_N = self._begin[path].diff()
+        weight_K = (1 / lengths_N.double()).repeat_interleave(lengths_N)  # of rows without any there is no text
+        sum_E = weight_K @ self._embeddings[self._text[path]].double()
+        return (sum_E / (lengths_N > 0).sum()).float()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 from vaemo_train.captions.joined import Captions
 from vaemo_train.evaluate.caption_retrieval import CaptionRetrieval, caption_retrieval, captions_of, own_vectors
 from vaemo_train.evaluate.clip_vectors import ClipVectors, embed_clips
+from vaemo_train.evaluate.features import Modality
 from vaemo_train.evaluate.text_vectors import text_vectors
 from vaemo_train.models.alignment import VAEmoForCaptionAlignment
+from vaemo_train.models.alignment_heads import FUSED
 from vaemo_train.models.config import ALIGNMENT_PATHS
 from vaemo_train.shards.folder import ShardFolder
 from vaemo_train.stage2.figure import map_figure, similarity_figure
+from vaemo_train.training.evaluating import LABEL_COLUMNS, MOST_AT_ONCE
 from vaemo_train.training.watching import Pictures
 
-LABEL_COLUMNS = ("label", "emotion")
+_Embedded = tuple[ClipVectors, dict[str, NDArray[np.float32]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +55,20 @@ class AlignmentMonitor:
         bf16: bool,
     ) -> None:
         """`rows`, one of each clip; `embeddings` (K, E) of all texts of `captions`."""
-        self._folder, self._rows, self._captions, self._embeddings = folder, rows, captions, embeddings
-        self._seed, self._batch_size, self._bf16 = seed, min(batch_size, 16), bf16
+        self._folder, self._rows, self._captions, self._embeddings = folder, np.sort(rows), captions, embeddings
+        self._seed, self._batch_size, self._bf16 = seed, min(batch_size, MOST_AT_ONCE), bf16
+        self._last: tuple[int, _Embedded] | None = None
 
-    def measure(self, model: VAEmoForCaptionAlignment) -> AlignmentDiagnostics:
+    def measure(self, step: int, model: VAEmoForCaptionAlignment) -> AlignmentDiagnostics:
         """Retrieval on every path; the model's mode and torch's random numbers stay as they were."""
-        clips, texts = self._embed(model)
+        clips, texts = self._embedded(step, model)
         return AlignmentDiagnostics(caption_retrieval(clips, self._captions, texts, self._seed))
 
     def draw(self, step: int, model: VAEmoForCaptionAlignment, wanted: bool) -> Pictures:
         """How alike clips and affect descriptions are, and where both lie; coloured by label, else by the captions."""
-        clips, texts = self._embed(model)
         if not wanted:
             return {}
+        clips, texts = self._embedded(step, model)
         vectors = own_vectors(clips, "affect")
         has = np.logical_not(np.isnan(vectors).any(axis=1))
         own = captions_of(self._captions, clips.clip_ids[has], "affect", texts["affect"])
@@ -79,19 +83,46 @@ class AlignmentMonitor:
             "map": map_figure(vectors[has], own.vectors, labels.tolist(), labels[own.clip].tolist(), title),
         }
 
-    def _embed(self, model: VAEmoForCaptionAlignment) -> tuple[ClipVectors, dict[str, NDArray[np.float32]]]:
-        clips = embed_clips(
-            model, self._folder, self._rows, num_windows=1, batch_size=self._batch_size, bf16=self._bf16
-        )
-        texts = {path: text_vectors(model, self._embeddings, path) for path in ALIGNMENT_PATHS}
-        return clips, texts
+    def _embedded(self, step: int, model: VAEmoForCaptionAlignment) -> _Embedded:
+        """Clips, and all texts by path, as the model has them after a step: what is measured is drawn."""
+        if self._last is None or self._last[0] != step:
+            texts = {path: text_vectors(model, self._embeddings, path) for path in ALIGNMENT_PATHS}
+            self._last = step, (self._clips(model), texts)
+        return self._last[1]
+
+    def _clips(self, model: VAEmoForCaptionAlignment) -> ClipVectors:
+        """Clips as wholly as they are: one modality alone only of those that have no more in their window."""
+
+        def embed(rows: NDArray[np.int64], *modalities: Modality) -> ClipVectors:
+            return embed_clips(
+                model, self._folder, rows, modalities=modalities, num_windows=1, batch_size=self._batch_size,
+                bf16=self._bf16,
+            )  # fmt: skip
+
+        found = embed(self._rows, "both")
+        lacks = np.logical_not(found.has("both", FUSED))
+        if not lacks.any():
+            return found
+        alone = embed(self._rows[lacks], "video", "audio")
+        spread = {
+            name: {path: _spread(values, lacks) for path, values in paths.items()}
+            for name, paths in alone.vectors.items()
+        }
+        return replace(found, vectors={**found.vectors, **spread})
 
     def _labels(self, clips: ClipVectors) -> list[str | None]:
-        """What the clips are called: by a column of theirs, else by the first emotion that their captions name."""
-        rows = self._folder.rows
-        for name in LABEL_COLUMNS:
-            if name in rows.column_names:
-                by_clip = dict(zip(rows["clip_id"].to_pylist(), rows[name].to_pylist(), strict=True))
-                return [None if by_clip[clip_id] is None else str(by_clip[clip_id]) for clip_id in clips.clip_ids]
+        """What the clips are called: by the first column that says it of any, else by an emotion of their captions."""
+        rows = self._folder.rows.take(self._rows)
+        for name in [name for name in LABEL_COLUMNS if name in rows.column_names]:
+            labels = [None if value is None else str(value) for value in rows[name].to_pylist()]
+            if any(label is not None for label in labels):
+                return labels
         named = self._captions.emotions
         return [next(iter(named.get(clip_id, ())), None) for clip_id in clips.clip_ids]
+
+
+def _spread(values: NDArray[np.float32], places: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Rows in their `places` (n,), NaN elsewhere."""
+    spread = np.full((len(places), values.shape[1]), np.nan, np.float32)
+    spread[places] = values
+    return spread

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import Field
 
-from vaemo_train.models.config import ALIGNMENT_PATHS
+from vaemo_train.models.config import ALIGNMENT_PATHS, VAEmoConfig
+from vaemo_train.training.mask_faults import mask_faults
 from vaemo_train.training.recipe import Contradiction, TrainingRecipe
 from vaemo_train.training.settings import MaskSettings, OptimSettings, Settings, Share, Weight
 
@@ -26,7 +27,10 @@ class HeadSettings(Settings):
 
 
 class Stage1Weights(Settings):
-    """Weights of stage 1's own loss on the same clips, against forgetting; nothing of it is computed at 0."""
+    """Weights of stage 1's own loss on the same clips, against forgetting; what has none is not computed.
+
+    Pixels and motion are values of the same tokens, which are decoded where either has a weight.
+    """
 
     video_pixels: Weight = 0.0
     video_motion: Weight = 0.0
@@ -97,7 +101,12 @@ class Stage2Recipe(TrainingRecipe):
         """Yield what the loop and the loss ask of each other's settings."""
         yield from super().contradictions(num_processes)
         yield from _loss_faults(self, num_processes)
-        yield from _mask_faults(self)
+        if not (self.mask.video and self.mask.audio):  # a fault with any encoder
+            yield from self.mask_faults(VAEmoConfig())
+
+    def mask_faults(self, config: VAEmoConfig) -> Iterator[Contradiction]:
+        """Yield what the masks ask of an encoder; that of a run is known when it is opened."""
+        return mask_faults(self.mask, config, self.loss.stage1, ("loss.stage1",))
 
 
 def _loss_faults(recipe: Stage2Recipe, num_processes: int) -> Iterator[Contradiction]:
@@ -117,17 +126,3 @@ def _loss_faults(recipe: Stage2Recipe, num_processes: int) -> Iterator[Contradic
         yield Contradiction(
             ("batch.per_device",), "batch.per_device: a batch of one has no negatives; give at least 2 clips"
         )
-
-
-def _mask_faults(recipe: Stage2Recipe) -> Iterator[Contradiction]:
-    weights, mask = recipe.loss.stage1, recipe.mask
-    for name, ratio, weight in (
-        ("video", mask.video, weights.video_pixels + weights.video_motion),
-        ("audio", mask.audio, weights.audio),
-    ):
-        if weight and not ratio:
-            yield Contradiction(
-                (f"mask.{name}", "loss.stage1"),
-                f"mask.{name}: 0 hides nothing, so stage 1's loss on {name} has nothing to reconstruct; "
-                f"hide a share, or set its weights in loss.stage1 to 0",
-            )

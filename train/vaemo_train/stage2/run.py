@@ -11,13 +11,14 @@ import torch
 from numpy.typing import NDArray
 from transformers import TrainingArguments
 
-from vaemo_clips.errors import CheckpointError
+from vaemo_clips.errors import RecipeError
 from vaemo_train.evaluate.folds import Holdout
 from vaemo_train.models import VAEmoForPreTraining
 from vaemo_train.models.alignment import VAEmoForCaptionAlignment
-from vaemo_train.models.config import SIZES, VAEmoConfig
+from vaemo_train.models.config import VAEmoConfig
 from vaemo_train.models.stage1_weights import stage1_config
 from vaemo_train.stage2.alignment_data import AlignmentData, open_alignment_data
+from vaemo_train.stage2.beginning import find_init, init_identity, init_notes
 from vaemo_train.stage2.caption_table import CaptionTable
 from vaemo_train.stage2.monitor import AlignmentMonitor
 from vaemo_train.stage2.recipe import Stage2Recipe
@@ -28,7 +29,8 @@ from vaemo_train.training import environment
 from vaemo_train.training.compiled import compile_blocks
 from vaemo_train.training.console import TrainingConsole
 from vaemo_train.training.opening import data_line, length_line
-from vaemo_train.training.run import RunSummary, Stage, from_first, run_stage
+from vaemo_train.training.run import RunSummary, from_first, run_stage
+from vaemo_train.training.stage import Stage, command_line
 from vaemo_train.training.trainer import StageTrainer
 from vaemo_train.training.watching import Watching
 
@@ -55,7 +57,11 @@ class Stage2(Stage):
 
     def identity(self) -> dict[str, Any]:
         """The captions, the text model and the encoder that it began with."""
-        return {"captions": self._found.captions.digest, "text_model": self._text.digest, "init": _identity(self._init)}
+        return {
+            "captions": self._found.captions.digest,
+            "text_model": self._text.digest,
+            "init": init_identity(self._init),
+        }
 
     def facts(self) -> dict[str, Any]:
         """Counts of the captions, and the models that this one rests on."""
@@ -115,6 +121,8 @@ class Stage2(Stage):
         yield f"encoder: {self._init}{'' if isinstance(self._init, Path) else ', random weights: no stage 1'}"
         yield data_line(model.config.size, self.data, model)
         yield self.data.rows.reason
+        if self.holdout is not None or len(self.data.rows.monitor):
+            yield from init_notes(self._init, self.holdout)
         yield from self._found.lines()
         yield f"texts: {len(self.embeddings):,}, embedded by {self._text.name} ({self._text.width} values)"
         yield from self._notes
@@ -135,6 +143,13 @@ class Stage2(Stage):
             watching.watch_with(held_out.measure, monitor.every_steps)
         if figure.every_steps:
             watching.draw_with(held_out.draw, figure.every_steps)
+
+    def next_commands(self, run: Path) -> Iterator[str]:
+        """Look at what was learnt, on the clips that were held out."""
+        shards, captions = self.data.folder, self._found.captions.counts.folder
+        yield command_line("retrieve", model=run, data=shards.path, captions=captions, holdout=self.holdout)
+        if "label" in shards.rows.column_names:
+            yield command_line("zero-shot", model=run, data=shards.path, holdout=self.holdout)
 
     def _table(self) -> CaptionTable:
         return CaptionTable(self._found.train, self.embeddings)
@@ -161,34 +176,15 @@ def train(
     """
     source = find_init(init)
     config = VAEmoConfig.of_size(source) if isinstance(source, str) else stage1_config(source)
+    faults = [fault.text for fault in recipe.mask_faults(config)]
+    if faults:
+        raise RecipeError(f"--init {init}: {'; '.join(faults)}")
     num_processes = environment.num_processes()
     found = open_alignment_data(
         recipe, data, captions, holdout, num_processes, config.image_size, allow_unknown=allow_unknown, init=init
     )
     stage = Stage2(recipe, found, holdout, source, TextModel.open(recipe.text.model))
     return run_stage(stage, out, resume=resume, console=console, opening=opening)
-
-
-def find_init(given: str) -> Path | str:
-    """Return the folder of a stage-1 model, of a run or itself, or a size's name. Raises CheckpointError."""
-    if given in SIZES:
-        return given
-    for folder in (Path(given) / "model", Path(given)):
-        if (folder / "config.json").is_file():
-            return folder
-    raise CheckpointError(
-        f"--init {given}: no model in it; give a run of stage 1 or its model folder, "
-        f"or {', '.join(SIZES)} for an encoder with random weights"
-    )
-
-
-def _identity(init: Path | str) -> str:
-    """What a resumed run must have begun with: the weights, not where they lie."""
-    if isinstance(init, str):
-        return init
-    from vaemo_clips.file_facts import sha256_of
-
-    return " ".join(sha256_of(path) for path in sorted(init.glob("*.safetensors")))
 
 
 def _freeze(model: VAEmoForCaptionAlignment, recipe: Stage2Recipe) -> None:

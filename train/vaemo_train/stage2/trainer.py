@@ -18,8 +18,10 @@ from vaemo_train.training.trainer import StageTrainer
 class Stage2Trainer(StageTrainer):
     """Gives each row of a batch one of its descriptions a path."""
 
+    _recipe: Stage2Recipe
+
     def __init__(self, *args: Any, recipe: Stage2Recipe, table: CaptionTable, **services: Any) -> None:
-        self._table, self._alignment = table, recipe
+        self._table = table
         super().__init__(*args, recipe=recipe, **services)
 
     def more_inputs(self, inputs: Batch, seed: int) -> dict[str, Any]:
@@ -35,7 +37,7 @@ class Stage2Trainer(StageTrainer):
     def make_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """AdamW with `encoder_lr_share` of the rate for all that stage 1 has trained; at 0 that is frozen."""
         assert isinstance(model, VAEmoForCaptionAlignment)
-        settings, lr = self._alignment.optim, self.args.learning_rate
+        settings, lr = self._recipe.optim, self.args.learning_rate
         new = {id(parameter) for parameter in model.alignment.parameters()}
         groups = []
         for parameters, decay in zip(decay_groups(model), (settings.weight_decay, 0.0), strict=True):

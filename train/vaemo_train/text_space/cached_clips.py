@@ -1,4 +1,4 @@
-"""Clips' vectors, computed once for a model and kept beside it."""
+"""Clips' vectors, computed once for a model and kept beside its folder, which may be given away without them."""
 
 from __future__ import annotations
 
@@ -32,19 +32,25 @@ def clip_vectors(
     num_windows: int,
     batch_size: int,
     on_batch: Callable[[int], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> tuple[ClipVectors, bool]:
     """The vectors of the clips of `rows`, and whether they were kept from an earlier call.
 
-    They are kept below the model's folder under the model's weights and settings, the shards, the rows and the number
-    of windows; where it cannot be written, they are not. A file that is damaged is computed again.
+    They are kept beside the model's folder under the model's weights and settings, the shards, the rows and the number
+    of windows; where that cannot be written, they are not, which `tell` says. A damaged file is computed again.
     """
     facts = [_FORMAT, space.digest, folder.digest, str(num_windows), hashlib.sha256(rows.tobytes()).hexdigest()]
-    path = space.folder / FOLDER / f"{hashlib.sha256(' '.join(facts).encode()).hexdigest()[:32]}.safetensors"
+    name = hashlib.sha256(" ".join(facts).encode()).hexdigest()[:32]
+    path = space.folder.resolve().parent / FOLDER / f"{name}.safetensors"
     kept = _read(path)
     if kept is not None:
         return kept, True
     found = embed_clips(space.model, folder, rows, num_windows=num_windows, batch_size=batch_size, on_batch=on_batch)
-    _write(path, found)
+    try:
+        _write(path, found)
+    except OSError as error:
+        if tell is not None:
+            tell(f"the vectors of clips are not kept, {path.parent} cannot be written ({error.strerror})")
     return found, False
 
 
@@ -67,12 +73,12 @@ def _write(path: Path, found: ClipVectors) -> None:
     columns = {"clip_id": found.clip_ids, **found.columns}
     facts = json.dumps({name: values.tolist() for name, values in columns.items()})
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            draft.write_bytes(save(tensors, {"clips": facts, "checksum": _checksum(facts, tensors)}))
-            draft.replace(path)
-        finally:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        draft.write_bytes(save(tensors, {"clips": facts, "checksum": _checksum(facts, tensors)}))
+        draft.replace(path)
+    finally:
+        with suppress(OSError):
             draft.unlink(missing_ok=True)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from vaemo_clips.errors import CaptionError, UserError
+from vaemo_train.captions.joined import Captions
 from vaemo_train.evaluate.caption_retrieval import caption_retrieval
+from vaemo_train.evaluate.clip_vectors import ClipVectors
 from vaemo_train.evaluate.text_report import text_retrieval_report
 from vaemo_train.text_space.answer import check_out, console, found_table, write_numbers
 from vaemo_train.text_space.find import Found, captions_for_clip, choose_paths, clips_for_text
@@ -20,7 +23,8 @@ from vaemo_train.text_space.gallery import Gallery, choose_captions
 class Question:
     """What is asked: clips for a `text`, captions for a `clip`, or with neither how well both find one another.
 
-    Raises UserError for both at once, a blank text, a path that is none, captions that are needed and not given.
+    Raises UserError for both at once, a blank text, a path that is none, captions that are needed and not given or
+    given and not needed.
     """
 
     text: str | None
@@ -36,6 +40,8 @@ class Question:
             raise UserError("a text and --clip are two questions; ask one of them")
         if self.text is not None and not self.text.strip():
             raise UserError("the text is blank; describe a face, a voice or a feeling")
+        if self.text is not None and self.captions is not None:
+            raise UserError("a text is compared with clips, not with captions; leave out --captions, or the text")
         if self.text is None:
             choose_captions(self.captions, "measuring retrieval without a text" if self.clip is None else "--clip")
 
@@ -62,7 +68,7 @@ def _find_clips(gallery: Gallery, text: str, question: Question, out: Path | Non
     console().print(
         found_table(found, "clip", ", ".join(name for name in ("label", "speaker") if name in clips.columns))
     )
-    _write_found(out, {"text": text, "path": question.path}, found)
+    _write_found(out, {"text": text, "path": question.path}, found, gallery.facts(clips))
 
 
 def _find_captions(gallery: Gallery, clip_id: str, question: Question, out: Path | None) -> None:
@@ -71,9 +77,11 @@ def _find_captions(gallery: Gallery, clip_id: str, question: Question, out: Path
     folder = choose_captions(question.captions, "--clip")
     captions = gallery.captions(folder)
     vectors = gallery.caption_vectors(captions, folder)
-    found = captions_for_clip(gallery.clips(), clip_id, captions, vectors, path, question.top)
+    clips = gallery.clips()
+    found = captions_for_clip(clips, clip_id, captions, vectors, path, question.top)
     console().print(found_table(found, "written of", f"{path} description"))
-    _write_found(out, {"clip": clip_id, "path": path}, found)
+    _tell_left_out(captions)
+    _write_found(out, {"clip": clip_id, "path": path}, found, _facts(gallery, clips, folder, captions))
 
 
 def _measure(gallery: Gallery, question: Question, out: Path | None) -> None:
@@ -91,10 +99,23 @@ def _measure(gallery: Gallery, question: Question, out: Path | None) -> None:
     described = {clip for path in chosen for clip in captions.clip_of[path]}.intersection(clips.clip_ids)
     title = f"{len(clips.clip_ids):,} clips, {len(described):,} of them with captions"
     console().print(text_retrieval_report(found.by_path, title))
-    for line in captions.counts.left_out_lines():
+    if (note := gallery.note()) is not None:
+        typer.echo(note)
+    for path in (path for path in chosen if path not in found.by_path):
+        typer.echo(f"{path}: not measured, fewer than two of these clips have such descriptions that differ")
+    _tell_left_out(captions)
+    facts = _facts(gallery, clips, folder, captions)
+    write_numbers(out, {"num_clips": found.num_clips, **found.as_dict(), "of": facts})
+
+
+def _tell_left_out(captions: Captions) -> None:
+    for line in (*captions.counts.left_out_lines(), *captions.counts.skipped_lines()):
         typer.echo(line)
-    write_numbers(out, {"num_clips": found.num_clips, **found.as_dict()})
 
 
-def _write_found(out: Path | None, question: dict[str, str], found: Sequence[Found]) -> None:
-    write_numbers(out, {**question, "found": [asdict(one) for one in found]})
+def _facts(gallery: Gallery, clips: ClipVectors, folder: Path, captions: Captions) -> dict[str, Any]:
+    return gallery.facts(clips, captions=str(folder), captions_digest=captions.digest)
+
+
+def _write_found(out: Path | None, question: dict[str, str], found: Sequence[Found], facts: dict[str, Any]) -> None:
+    write_numbers(out, {**question, "found": [asdict(one) for one in found], "of": facts})

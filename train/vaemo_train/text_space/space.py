@@ -36,6 +36,11 @@ class TextSpace:
     text_model: TextModel
     digest: str
 
+    @property
+    def weights_digest(self) -> str:
+        """SHA-256 of the file of weights."""
+        return self.digest.split()[_FILES.index("model.safetensors")]
+
     @classmethod
     def open(cls, given: Path, text_model: str | None = None) -> TextSpace:
         """Open a run of stage 2 or its model folder, on this machine's GPU where there is one.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from vaemo_clips.errors import SplitError
+from vaemo_clips.file_facts import sha256_of
 from vaemo_train.evaluate.clip_vectors import PATHS_OF, ClipVectors
 from vaemo_train.evaluate.features import MODALITIES
 from vaemo_train.evaluate.folds import shown, texts
@@ -29,25 +30,30 @@ NAMES = {"video": "V", "audio": "A", "both": "VA"}
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """The labels as they are described in the file of --labels, and the `column` that holds the right ones."""
+    """The labels as the file of --labels describes them, its digest, and the `column` that holds the right ones."""
 
     given: str
     described: LabelTexts
+    digest: str
     column: str
 
     @classmethod
     def read(cls, labels: str, column: str) -> Naming:
         """Read the labels, by the name of a shipped file or by path. Raises RecipeError."""
-        return cls(labels, read_labels(choose_labels(labels)), column)
+        path = choose_labels(labels)
+        return cls(labels, read_labels(path), sha256_of(path), column)
 
-    def choose(self, truth: NDArray[np.object_]) -> LabelTexts:
-        """The labels to choose from: those that occur. Raises SplitError for fewer than two."""
-        occurring = {str(one) for one in truth if one is not None}
+    def choose(self, folder: ShardFolder) -> LabelTexts:
+        """The labels to choose from: those that any clip of the shards has, also one that is not scored.
+
+        Raises SplitError for fewer than two.
+        """
+        occurring = {str(one) for one in texts(folder.rows[self.column].to_pylist()) if one is not None}
         chosen = self.described.only(occurring)
         if len(chosen.names) < 2:
             raise SplitError(
                 f"--labels {self.given} describes {shown(self.described.names)}; fewer than two of them are in the "
-                f"column {self.column} of these clips, which holds {shown(occurring) or 'nothing'}; name the labels as "
+                f"column {self.column} of the shards, which holds {shown(occurring) or 'nothing'}; name the labels as "
                 "the clips do"
             )
         return chosen
@@ -57,10 +63,15 @@ def name_clips(gallery: Gallery, naming: Naming, out: Path | None) -> None:
     """Print how often clips are named rightly by the descriptions of labels alone; write the scores to `out`."""
     check_out(out)
     check_column(gallery.folder, naming.column)
+    chosen = naming.choose(gallery.folder)
     clips = gallery.clips()
     truth = truth_of(gallery.folder, clips, naming.column)
-    chosen = naming.choose(truth)
     results = zero_shot_scores(gallery.space, clips, chosen, truth)
+    if not results and not np.isin(truth.astype(str), chosen.names).any():
+        raise SplitError(
+            f"none of these {len(truth):,} clips has a label of --labels {naming.given} in the column {naming.column}, "
+            f"which holds {shown({str(one) for one in truth if one is not None}) or 'nothing'}; search other clips"
+        )
     if not results:
         raise SplitError(
             f"--labels {naming.given} describes {' and '.join(chosen.paths)} only, which none of the clips with such a "
@@ -68,7 +79,12 @@ def name_clips(gallery: Gallery, naming: Naming, out: Path | None) -> None:
         )
     for line in _lines(results, chosen, naming):
         console().print(line)
-    write_numbers(out, {name: one.as_dict() for name, one in results.items()})
+    if (note := gallery.note()) is not None:
+        typer.echo(note)
+    facts = gallery.facts(
+        clips, labels=naming.given, labels_sha256=naming.digest, label_column=naming.column, names=list(chosen.names)
+    )
+    write_numbers(out, {**{name: one.as_dict() for name, one in results.items()}, "of": facts})
     typer.echo(f'next: vaemo-train retrieve "a trembling voice" {gallery.options}')
 
 

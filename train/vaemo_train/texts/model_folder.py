@@ -12,16 +12,16 @@ from pathlib import Path
 
 from vaemo_clips.errors import TextModelError
 
-_SETTINGS = (
-    "modules.json", "config.json", "config_sentence_transformers.json", "sentence_*_config.json", "router_config.json",
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt",
-    "vocab.json", "merges.txt", "*.model", "*.index.json",
-)  # fmt: skip
-"""Files, besides the weights, that decide on an embedding."""
+_SETTINGS = ("*.json", "*.txt", "*.model", "*.jinja")
+"""Files, besides the weights, that may decide on an embedding: settings, vocabularies, templates."""
 
 _WEIGHTS = ("*.safetensors", "*.bin")
 """The first of these that a folder has counts; the other is the same weights in another format."""
 
+_RECORDS = ("data_config.json", "training_args.bin")
+"""What a training left behind; no embedding hangs on it."""
+
+_NOT_ASKED_FOR = ["onnx/*", "openvino/*", *_RECORDS]
 _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _REMEDY = (
@@ -47,7 +47,7 @@ def find_model_folder(name: str) -> Path:
         raise TextModelError(f"text model {name!r}: no such folder, and no installed package carries it; {_REMEDY}")
     if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
         raise TextModelError(f"text model {name}: {folder} has neither modules.json nor config.json; {_REMEDY}")
-    if not any(_is_any(path.name, _WEIGHTS) for path in _model_files(folder)):
+    if not any(_is_weights(path.name) for path in _model_files(folder)):
         raise TextModelError(f"text model {name}: {folder} has no weights (model.safetensors); download it again")
     return folder
 
@@ -68,7 +68,7 @@ def folder_digest(folder: Path) -> str:
 def _model_files(folder: Path) -> Iterator[Path]:
     """Files that decide on an embedding: of the folder and of the folders that modules.json names, sorted."""
     for part in sorted({folder, *(folder / module for module in _module_folders(folder))}):
-        files = sorted(path for path in part.glob("*") if path.is_file())
+        files = sorted(path for path in part.glob("*") if path.is_file() and path.name not in _RECORDS)
         weights = next((kind for kind in _WEIGHTS if any(fnmatch(path.name, kind) for path in files)), "")
         yield from (path for path in files if _is_any(path.name, (*_SETTINGS, weights)))
 
@@ -80,6 +80,10 @@ def _module_folders(folder: Path) -> list[str]:
         return [str(module["path"]) for module in modules]
     except (OSError, ValueError, TypeError, KeyError):
         return []
+
+
+def _is_weights(name: str) -> bool:
+    return _is_any(name, _WEIGHTS) and name not in _RECORDS
 
 
 def _is_any(name: str, patterns: tuple[str, ...]) -> bool:
@@ -110,9 +114,9 @@ def _download(name: str) -> Path:
     wanted = [*_SETTINGS, *(f"*/{pattern}" for pattern in (*_SETTINGS, "*.bin"))]
     try:
         for weights in _WEIGHTS:
-            found = snapshot_download(name, allow_patterns=[*wanted, weights], ignore_patterns=["onnx/*", "openvino/*"])
+            found = snapshot_download(name, allow_patterns=[*wanted, weights], ignore_patterns=_NOT_ASKED_FOR)
             folder = Path(found)
-            if any(_is_any(path.name, _WEIGHTS) for path in folder.iterdir()):
+            if any(_is_weights(path.name) for path in folder.iterdir()):
                 break
     except LocalEntryNotFoundError as error:
         raise TextModelError(

@@ -28,7 +28,7 @@ class _Plot:
 
 
 _PARTS: Final = {"video_pixels": "pixels", "video_motion": "motion", "audio": "audio"}
-_SEARCHES: Final = {"visual": "visual", "acoustic": "acoustic", "affect": "affect", "whole": "whole captions"}
+_SEARCHES: Final = {"visual": "visual", "acoustic": "acoustic", "affect": "affect", "all_paths": "all together"}
 _PLOTS: Final = (
     _Plot("training: error on masked tokens", {f"loss/{key}": name for key, name in _PARTS.items()}),
     _Plot(

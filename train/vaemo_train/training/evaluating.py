@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import torch
 
 from vaemo_train.data.batch import Batch
 from vaemo_train.models.encoder import VAEmoPreTrainedModel
+
+LABEL_COLUMNS: Final = ("label", "emotion")
+"""Columns of the shards that may say what a held-out clip is called; the first that is there does."""
+MOST_AT_ONCE: Final = 16
+"""Held-out clips in a batch, whatever the training's is."""
 
 
 @contextmanager

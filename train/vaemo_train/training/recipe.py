@@ -67,12 +67,6 @@ class TrainingRecipe(Settings):
         """Yield what pydantic cannot see: relations between settings, on so many processes."""
         yield from _length_faults(self)
         yield from _warmup_faults(self)
-        if self.figure.every_steps and self.figure.num_clips > self.monitor.num_clips:
-            yield Contradiction(
-                ("figure.num_clips", "monitor.num_clips"),
-                f"figure.num_clips: {self.figure.num_clips} clips cannot be drawn from monitor.num_clips="
-                f"{self.monitor.num_clips}; raise that or lower this",
-            )
 
     @classmethod
     def unknown_key(cls, place: tuple[str | int, ...]) -> str | None:

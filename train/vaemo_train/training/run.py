@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from transformers.utils.logging import disable_progress_bar
 
 from vaemo_clips.errors import CheckpointError, RecipeError, RunFolderError, TextModelError, UserError
 from vaemo_clips.whole_file import replace_folder
-from vaemo_train.evaluate.folds import Holdout
 from vaemo_train.models import VAEmoProcessor
 from vaemo_train.models.encoder import VAEmoPreTrainedModel
 from vaemo_train.training import environment
@@ -27,45 +25,9 @@ from vaemo_train.training.interruption import Interruption
 from vaemo_train.training.opening import closing_lines, run_record
 from vaemo_train.training.recipe import TrainingRecipe
 from vaemo_train.training.record import RunFolder, Session
+from vaemo_train.training.stage import Stage
 from vaemo_train.training.trainer import StageTrainer
-from vaemo_train.training.training_data import TrainingData
 from vaemo_train.training.watching import Diagnostics, Watching, Writer
-
-
-class Stage(ABC):
-    """What a stage of training is made of: its recipe, its data, and what it does with them."""
-
-    recipe: TrainingRecipe
-    data: TrainingData
-    holdout: Holdout | None
-
-    @abstractmethod
-    def make_model(self) -> VAEmoPreTrainedModel:
-        """The model as it is before the first step."""
-
-    @abstractmethod
-    def opening_lines(self, model: Any, arguments: TrainingArguments, num_processes: int) -> Iterator[str]:
-        """What a user wants to know before the first step."""
-
-    @abstractmethod
-    def watch(self, watching: Watching, model: Any, bf16: bool) -> None:
-        """Say what looks on while the model is trained."""
-
-    def make_trainer(self, model: Any, arguments: TrainingArguments, **services: Any) -> StageTrainer:
-        """The loop for this stage."""
-        return StageTrainer(model, arguments, recipe=self.recipe, stream=self.data.stream, **services)
-
-    def identity(self) -> dict[str, Any]:
-        """What a resumed run must have in common with the one that it goes on with, besides recipe and rows."""
-        return {}
-
-    def prepare(self, console: TrainingConsole) -> None:
-        """Do what takes long before there is a model; on every process, once the run may begin."""
-        return
-
-    def facts(self) -> dict[str, Any]:
-        """What run.json says of the stage's own."""
-        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +42,7 @@ class RunSummary:
     losses: dict[str, Any]
     diagnostics: Diagnostics | None
     checkpoint: Path | None
+    next_commands: tuple[str, ...] = ()
 
 
 def run_stage(
@@ -96,34 +59,39 @@ def run_stage(
     was saved before stays.
     """
     num_processes, is_first = environment.num_processes(), environment.rank() == 0
-    recipe, data = stage.recipe, stage.data
+    recipe = stage.recipe
     console = console or TrainingConsole(silent=not is_first)
     bf16 = environment.resolve_bf16(recipe)
     environment.check_compile(recipe)
-    arguments = trainer_arguments(recipe, out, data, bf16, num_processes)
+    arguments = trainer_arguments(recipe, out, stage.data, bf16, num_processes)
     disable_progress_bar()  # of transformers: one for each checkpoint
     folder, interruption = RunFolder(out), Interruption(num_processes)
     with ExitStack() as stack:
         from_first(lambda: stack.enter_context(folder.locked()), num_processes)
         stack.enter_context(console)
         stack.enter_context(interruption.heeded())
-        identity = {
-            "data": data.folder.digest,
-            "rows": data.rows.digest,
-            "holdout": None if stage.holdout is None else str(stage.holdout),
-            "processes": num_processes,
-            "bf16": bf16,
-            **stage.identity(),
-        }
+        identity = _identity(stage, num_processes, bf16)
         from_checkpoint = from_first(lambda: _check_folder(folder, recipe, identity, resume), num_processes)
         stage.prepare(console)
         model = stage.make_model()
         if from_checkpoint is None:
-            record = run_record(recipe, data, model, identity, arguments) | stage.facts()
+            record = run_record(recipe, stage.data, model, identity, arguments) | stage.facts()
             from_first(lambda: folder.begin(recipe, record), num_processes)
         lines = [*stage.opening_lines(model, arguments, num_processes), *closing_lines(num_processes, from_checkpoint)]
         console.announce(*filter(None, [opening]), *lines)
         return _Run(stage, folder, model, arguments, interruption, console, from_checkpoint).execute(is_first)
+
+
+def _identity(stage: Stage, num_processes: int, bf16: bool) -> dict[str, Any]:
+    """What a resumed run must have in common with its beginning, besides the recipe."""
+    return {
+        "data": stage.data.folder.digest,
+        "rows": stage.data.rows.digest,
+        "holdout": None if stage.holdout is None else str(stage.holdout),
+        "processes": num_processes,
+        "bf16": bf16,
+        **stage.identity(),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +135,10 @@ class _Run:
         monitored = found.as_dict() if found else None
         wall_s = session.end(state, step, monitor=monitored, error=None) if session else 0.0
         last = last_checkpoint(self.folder.checkpoints)
-        return RunSummary(self.folder, state, step, self.arguments.max_steps, wall_s, watching.last_losses, found, last)
+        return RunSummary(
+            self.folder, state, step, self.arguments.max_steps, wall_s, watching.last_losses, found, last,
+            tuple(self.stage.next_commands(self.folder.path)),
+        )  # fmt: skip
 
     def _trainer(self, watching: Watching) -> StageTrainer:
         trainer = self.stage.make_trainer(

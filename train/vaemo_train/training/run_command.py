@@ -80,7 +80,8 @@ def summary_lines(summary: RunSummary) -> Iterator[str]:
     yield f"model: {summary.folder.model}   recipe: {summary.folder.recipe}   numbers: {summary.folder.metrics}"
     if summary.folder.curves.exists():
         yield f"curves: {summary.folder.curves}   other figures: {summary.folder.figures}"
-    yield f"next: tensorboard --logdir {summary.folder.tensorboard}"
+    for command in (f"tensorboard --logdir {summary.folder.tensorboard}", *summary.next_commands):
+        yield f"next: {command}"
 
 
 def duration_text(seconds: float) -> str:

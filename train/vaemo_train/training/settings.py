@@ -86,7 +86,6 @@ class MonitorSettings(Settings):
 
 
 class FigureSettings(Settings):
-    """A figure of original, masked and reconstructed held-out clips every so many steps (0: never)."""
+    """Figures of held-out clips every so many steps (0: never)."""
 
     every_steps: int = Field(default=5000, ge=0)
-    num_clips: int = Field(default=3, ge=1, le=16)

@@ -92,11 +92,11 @@ class Watching(TrainerCallback):
         self._has_figures = False
         self._due: list[tuple[int, Callable[[int, Any], None]]] = []
 
-    def watch_with(self, look: Callable[[Any], Diagnostics], every_steps: int) -> None:
-        """Look at held-out clips every so many steps and after the last."""
+    def watch_with(self, look: Callable[[int, Any], Diagnostics], every_steps: int) -> None:
+        """Look at held-out clips every so many steps and after the last; `look` gets the step and the model."""
 
         def measure(step: int, model: VAEmoPreTrainedModel) -> None:
-            found = look(model)
+            found = look(step, model)
             self.last_diagnostics = found
             self._write(step, found.as_dict())
             self.console.announce(*found.lines(step))
@@ -106,7 +106,7 @@ class Watching(TrainerCallback):
     def draw_with(self, draw: Callable[[int, Any, bool], Pictures], every_steps: int) -> None:
         """Draw every so many steps and after the last.
 
-        `draw` gets the step, the model, and whether pictures are wanted of this process; all of them run the model.
+        `draw` gets the step, the model, and whether pictures are wanted of this process; it is asked on all of them.
         """
 
         def draw_step(step: int, model: VAEmoPreTrainedModel) -> None:
