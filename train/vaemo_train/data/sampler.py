@@ -31,14 +31,21 @@ class WindowBatchSampler(Sampler[list[WindowKey]]):
         batch_size: int,
         seed: int = 0,
         windows_per_row: int = 1,
+        groups: NDArray[np.int64] | None = None,
+        group_size: int = 1,
     ) -> None:
-        """Raises TrainingError where there are fewer windows than a batch holds."""
+        """`groups` (R,): rows of a group, as a speaker's, stand together, `group_size` of them where there are so many.
+
+        Raises TrainingError where there are fewer windows than a batch holds.
+        """
         if min(batch_size, windows_per_row) < 1:
             raise ValueError(f"batch_size={batch_size} and windows_per_row={windows_per_row} must be at least 1")
         self.batch_size, self.seed = batch_size, seed
         self.epoch = 0
         self.start_batch = 0
         self._kinds = np.tile(np.asarray(kinds), windows_per_row)  # item n is of row n % R
+        self._groups = None if groups is None else np.tile(groups, windows_per_row)
+        self._group_size = group_size
         self._check_size(len(kinds), windows_per_row)
 
     @property
@@ -66,13 +73,25 @@ class WindowBatchSampler(Sampler[list[WindowKey]]):
         size = self.batch_size
         whole, left = [], []
         for kind in np.unique(self._kinds):
-            items = rng.permutation(np.flatnonzero(self._kinds == kind))
+            items = self._together(rng.permutation(np.flatnonzero(self._kinds == kind)), rng)
             num_whole = len(items) // size * size
             whole.append(items[:num_whole])
             left.append(items[num_whole:])
         mixed = rng.permutation(np.concatenate(left))
         whole.append(mixed[: len(mixed) // size * size])
         return rng.permutation(np.concatenate(whole).reshape(-1, size), axis=0)
+
+    def _together(self, items: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """The items (I,) in another random order, in which up to `group_size` of a group stand side by side."""
+        if self._groups is None:
+            return items
+        items = items[np.argsort(self._groups[items], kind="stable")]
+        groups = self._groups[items]
+        is_first = np.concatenate([[True], groups[1:] != groups[:-1]])
+        begins = np.flatnonzero(is_first)
+        rank = np.arange(len(items)) - begins[np.cumsum(is_first) - 1]
+        piece = np.cumsum(rank % self._group_size == 0) - 1
+        return items[np.argsort(rng.permutation(piece[-1] + 1)[piece], kind="stable")]
 
     def _check_size(self, num_rows: int, windows_per_row: int) -> None:
         if len(self) == 0:

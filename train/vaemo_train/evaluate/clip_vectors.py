@@ -65,27 +65,32 @@ def embed_clips(
 ) -> ClipVectors:
     """Embed the clips of `rows` (all): the mean of the unit vectors of windows evenly spaced, normalised again.
 
-    Nothing is masked; the model is left as it was. "video" and "audio" see that modality of a clip alone, "both" only
-    clips and windows that have both. `on_batch` is called with the number of windows of each batch. Raises
-    TrainingError without rows or for vectors that are no numbers, ShardError for pictures that cannot be decoded.
+    Nothing is masked; the model is left as it was. Where its heads are centred by speaker, the mean over these clips of
+    each speaker is taken off, so that what is embedded together matters. "video" and "audio" see that modality of a
+    clip alone, "both" only clips and windows that have both. `on_batch` is called with the number of windows of each
+    batch. Raises TrainingError without rows or for vectors that are no numbers, ShardError for pictures that cannot be
+    decoded.
     """
     config = model.config
     dataset = EvenWindows(folder, rows, num_windows)
     augment = Augment(image_size=config.image_size, log_mel_mean=config.log_mel_mean, log_mel_std=config.log_mel_std)
     clip_of_row, first_rows = clips_of_rows(folder, dataset.rows)
     means = _PathMeans(modalities, len(first_rows))
+    by_speaker = config.alignment_centring == "speakers"
     with evaluating(model, bf16):
         for batch in make_loader(dataset, DistinctWindows(dataset, batch_size), workers):
             inputs = augment(on_device(batch, model.device))
             clips = clip_of_row[batch["row_number"].numpy()]
             for name in modalities:
-                means.add(name, clips, model.clip_embeds(**inputs, modality=name, paths=PATHS_OF[name]))
+                found = model.clip_embeds(**inputs, modality=name, paths=PATHS_OF[name], as_units=not by_speaker)
+                means.add(name, clips, found)
             if on_batch is not None:
                 on_batch(len(clips))
     names = [name for name in ("clip_id", *COLUMNS) if name in folder.rows.column_names]
     listed = folder.rows.select(names).take(first_rows)
     columns = {name: texts(listed.column(name).to_pylist()) for name in names}
-    return ClipVectors(columns.pop("clip_id"), means.vectors(config.alignment_size), columns)
+    speakers = columns.get("speaker") if by_speaker else None
+    return ClipVectors(columns.pop("clip_id"), means.vectors(config.alignment_size, speakers), columns)
 
 
 class _PathMeans:
@@ -107,12 +112,30 @@ class _PathMeans:
             if len(vectors):
                 self._means[name][path].add(chosen, vectors)
 
-    def vectors(self, size: int) -> dict[Modality, dict[str, NDArray[np.float32]]]:
-        """Unit vectors (n, size) of n clips, NaN for those to which nothing was added."""
+    def vectors(
+        self, size: int, speakers: NDArray[np.object_] | None = None
+    ) -> dict[Modality, dict[str, NDArray[np.float32]]]:
+        """Unit vectors (n, size) of n clips, NaN for those to which nothing was added.
+
+        Less the mean of the clips of their speaker, where `speakers` (n,) are given and have two or more.
+        """
         return {
-            name: {path: _unit(means.vectors(size)) for path, means in paths.items()}
+            name: {path: _unit(_centred(means.vectors(size), speakers)) for path, means in paths.items()}
             for name, paths in self._means.items()
         }
+
+
+def _centred(vectors_nP: NDArray[np.float32], speakers: NDArray[np.object_] | None) -> NDArray[np.float32]:
+    """Each clip less the mean of its speaker's clips that are there; one that stands alone is left as it is."""
+    if speakers is None:
+        return vectors_nP
+    centred = vectors_nP.copy()
+    is_there = np.logical_not(np.isnan(vectors_nP).any(axis=1))
+    for speaker in {speaker for speaker in speakers.tolist() if speaker is not None}:
+        own = is_there & (speakers == speaker)
+        if own.sum() > 1:
+            centred[own] -= vectors_nP[own].mean(axis=0, dtype=np.float64)  # of equal ones nothing may be left
+    return centred
 
 
 def _unit(vectors_nP: NDArray[np.float32]) -> NDArray[np.float32]:

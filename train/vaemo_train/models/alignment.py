@@ -16,6 +16,7 @@ from vaemo_train.contrastive import caption_info_nce
 from vaemo_train.models.alignment_heads import ALONE, FUSED, MODALITIES_OF, AlignmentHeads, Pair, TextHead
 from vaemo_train.models.alignment_output import ClipEmbeds, Compared, VAEmoAlignmentOutput
 from vaemo_train.models.config import ALIGNMENT_PATHS, VAEmoConfig
+from vaemo_train.models.contrastive_head import compared_speakers
 from vaemo_train.models.descriptions import Descriptions, descriptions_of, with_pairs
 from vaemo_train.models.encoder import VAEmoOutput
 from vaemo_train.models.pretraining import VAEmoForPreTraining, VAEmoPreTrainingOutput
@@ -86,6 +87,7 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
         text_embeds: Mapping[str, Tensor] | None = None,
         text_ids: Mapping[str, Tensor] | None = None,
         has_text: Mapping[str, Tensor] | None = None,
+        speaker_number: Tensor | None = None,
     ) -> VAEmoPreTrainingOutput:
         """Mask, encode, and contrast B clips with their descriptions; clips as for `VAEmoForPreTraining`.
 
@@ -94,6 +96,7 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
         without a description, whose embedding and number may be anything. A clip takes part in the paths that it has
         both a description and a modality of, in `ALONE` where it has both modalities. What no clip of the joint batch
         takes part in has no part of the loss. Every process must be given the same modalities; the paths may differ.
+        `speaker_number` (B,), below 0 for nobody known, centres clips by speaker where `alignment_centring` says so.
         Without `text_embeds`, or with `return_reconstruction`, this is the forward pass of stage 1.
         """
         if text_embeds is None or return_reconstruction:
@@ -107,7 +110,9 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
             Stage1Parts.of(self.config).shares(self.config.target_share), self._generator(batch_seed),
         )  # fmt: skip
         described = descriptions_of(text_embeds, text_ids or {}, has_text or {}, views, self.config.text_size)
-        return self._compare(views, described, clip_number, window_begin_s)
+        by_speaker = self.config.alignment_centring == "speakers"
+        speaker_B = compared_speakers(speaker_number, clip_number) if by_speaker else None
+        return self._compare(views, described, clip_number, window_begin_s, speaker_B)
 
     @torch.no_grad()
     def clip_embeds(
@@ -119,11 +124,13 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
         *,
         modality: Literal["video", "audio", "both"] = "both",
         paths: Iterable[str] = ALIGNMENT_PATHS,
+        as_units: bool = True,
     ) -> ClipEmbeds:
         """Embed whole clips on the `paths` that they have a modality of; inputs as for `VAEmoModel`.
 
         `modality` leaves out what it does not name. "visual" is of video alone and "acoustic" of sound alone even so,
-        "affect" of both across. Raises ValueError while the model is in training mode.
+        "affect" of both across. Without `as_units` vectors keep their lengths, so that a mean can be taken off. Raises
+        ValueError while the model is in training mode.
         """
         if self.training:
             raise ValueError("clip_embeds goes by running means; call eval() first")
@@ -139,7 +146,7 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
         sizes = (layout.num_video, layout.num_audio)
         there = [path for path in paths if any(sizes[modality] for modality in MODALITIES_OF[path])]
         means = upper_means(self.vaemo, lower_BND, layout, there)
-        found = self.alignment.clip_vectors(means.by_name, means.has)
+        found = self.alignment.clip_vectors(means.by_name, means.has, as_units=as_units)
         return ClipEmbeds({path: one[0] for path, one in found.items()}, {path: one[1] for path, one in found.items()})
 
     @torch.no_grad()
@@ -162,6 +169,7 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
         described: Mapping[str, Descriptions],
         clip_number: Tensor | None,
         window_begin_s: Tensor | None,
+        speaker_number: Tensor | None,
     ) -> VAEmoAlignmentOutput:
         """Encode what is seen, once, and add up what all comparisons and stage 1 say of it."""
         lower_BND, layout = self._encode_lower(views)
@@ -170,7 +178,7 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
             always_across=bool(Stage1Parts.of(self.config).modalities),
         )  # fmt: skip
         compared = Compared()
-        self._align(compared, means, described, clip_number)
+        self._align(compared, means, described, clip_number, speaker_number)
         encoded = VAEmoOutput(means.across_BND, layout.num_video, layout.is_padding_BN, lower_hidden_state=lower_BND)
         projections = self._add_stage1(compared, encoded, views, clip_number, window_begin_s)
         return compared.output(self._loss(compared.parts), projections)
@@ -191,12 +199,13 @@ class VAEmoForCaptionAlignment(VAEmoForPreTraining):
         means: UpperMeans,
         described: Mapping[str, Descriptions],
         clip_number: Tensor | None,
+        speaker_number: Tensor | None,
     ) -> None:
         """Add what every comparison says."""
         if self.training:
             self.alignment.bound_temperatures()
         temperatures = self.temperatures
-        vectors = self.alignment.clip_vectors(means.by_name, means.has)
+        vectors = self.alignment.clip_vectors(means.by_name, means.has, speaker_number)
         texts = {
             path: self.alignment.text_vectors(path, described[path].text_BE) for path in vectors if path not in ALONE
         }

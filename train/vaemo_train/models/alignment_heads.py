@@ -45,9 +45,9 @@ class ClipHead(nn.Module):
         self.projection = nn.Linear(config.hidden_size, config.alignment_size, bias=False)  # centring would undo one
         self.centring = Centring(config.alignment_size)
 
-    def forward(self, mean_BD: Tensor, is_there_B: Tensor) -> Tensor:
-        """(B, D) -> (B, P); only the clips of `is_there_B` count."""
-        centred: Tensor = self.centring(self.projection(self.norm(mean_BD)), is_there_B)
+    def forward(self, mean_BD: Tensor, is_there_B: Tensor, speaker_B: Tensor | None = None) -> Tensor:
+        """(B, D) -> (B, P); only the clips of `is_there_B` count, as `Centring` has it."""
+        centred: Tensor = self.centring(self.projection(self.norm(mean_BD)), is_there_B, speaker_B)
         return centred
 
 
@@ -104,35 +104,47 @@ class AlignmentHeads(nn.Module):
     def _log_bounds(self) -> tuple[float, float]:
         return math.log(self.config.alignment_temperature_min), math.log(self.config.alignment_temperature_max)
 
-    def clip_vectors(self, means: Mapping[str, Pair], has: Pair) -> dict[str, tuple[Tensor, Tensor]]:
-        """By comparison the unit vectors of clips (B, P), and which clips have one, (B,).
+    def clip_vectors(
+        self,
+        means: Mapping[str, Pair],
+        has: Pair,
+        speaker_B: Tensor | None = None,
+        *,
+        as_units: bool = True,
+    ) -> dict[str, tuple[Tensor, Tensor]]:
+        """By comparison the vectors of clips (B, P), of length 1 unless told otherwise, and which clips have one, (B,).
 
         `means` by comparison are those of video and of audio (B, D); `has` (B,) says which clips have a modality. Both
         are None for a batch without it. On the fused path a clip with both is the mean of two heads' vectors, one with
-        a single modality that of a head of its own: else it would be told apart by what it lacks.
+        a single modality that of a head of its own: else it would be told apart by what it lacks. In training clips
+        are centred by the others of their `speaker_B` (B,), where it is given.
         """
         device = next(has_B.device for has_B in has if has_B is not None)
         with torch.autocast(device.type, enabled=False):
-            alone = self._alone(means, has)
-            found = {name: self._vectors(name, mean, alone, has) for name, mean in means.items()}
+            alone = self._alone(means, has, speaker_B)
+            found = {name: self._vectors(name, mean, alone, has, speaker_B) for name, mean in means.items()}
+            if not as_units:
+                return found
             return {name: (normalize(rows, dim=-1, eps=_LEAST_NORM), has_B) for name, (rows, has_B) in found.items()}
 
-    def _vectors(self, name: str, means: Pair, alone: Pair, has: Pair) -> tuple[Tensor, Tensor]:
+    def _vectors(
+        self, name: str, means: Pair, alone: Pair, has: Pair, speaker_B: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """Not yet unit vectors of one comparison, (B, P), and which clips have one, (B,)."""
         if name == FUSED:
-            return self._fused(means, alone, has)
+            return self._fused(means, alone, has, speaker_B)
         modality = MODALITIES_OF[name][0]
         mean_BD, alone_BP, has_B = means[modality], alone[modality], has[modality]
         assert mean_BD is not None
         assert has_B is not None
         if name not in ALONE:
-            return self._head(name, modality, mean_BD, has_B), has_B
+            return self._head(name, modality, mean_BD, has_B, speaker_B), has_B
         other_B = has[1 - modality]
         assert alone_BP is not None
         assert other_B is not None
         return alone_BP, has_B & other_B
 
-    def _fused(self, means: Pair, alone: Pair, has: Pair) -> tuple[Tensor, Tensor]:
+    def _fused(self, means: Pair, alone: Pair, has: Pair, speaker_B: Tensor | None) -> tuple[Tensor, Tensor]:
         """Those of clips with both modalities, and of clips with one of them, whose vectors are `alone`."""
         (video_BD, audio_BD), (video_BP, audio_BP), (has_video_B, has_audio_B) = means, alone, has
         if video_BP is None or video_BD is None or has_video_B is None:
@@ -142,11 +154,14 @@ class AlignmentHeads(nn.Module):
         if audio_BP is None or audio_BD is None or has_audio_B is None:
             return video_BP, has_video_B
         has_both_B = has_video_B & has_audio_B
-        both_BP = (self._head(FUSED, VIDEO, video_BD, has_both_B) + self._head(FUSED, AUDIO, audio_BD, has_both_B)) / 2
+        both_BP = (
+            self._head(FUSED, VIDEO, video_BD, has_both_B, speaker_B)
+            + self._head(FUSED, AUDIO, audio_BD, has_both_B, speaker_B)
+        ) / 2
         alone_BP = torch.where(has_video_B[:, None], video_BP, audio_BP)
         return torch.where(has_both_B[:, None], both_BP, alone_BP), has_video_B | has_audio_B
 
-    def _alone(self, means: Mapping[str, Pair], has: Pair) -> Pair:
+    def _alone(self, means: Mapping[str, Pair], has: Pair, speaker_B: Tensor | None) -> Pair:
         """The fused path's vectors from one modality, (B, P) each.
 
         Of all clips that have the modality where it is compared by itself: few of a batch may have nothing else, and
@@ -160,14 +175,16 @@ class AlignmentHeads(nn.Module):
             if mean_BD is None or has_B is None:
                 continue
             is_counted_B = has_B if name in means or other_B is None else has_B & ~other_B
-            found[modality] = self._head(None, modality, mean_BD, is_counted_B)
+            found[modality] = self._head(None, modality, mean_BD, is_counted_B, speaker_B)
         return found
 
-    def _head(self, path: str | None, modality: int, mean_BD: Tensor, has_B: Tensor) -> Tensor:
+    def _head(
+        self, path: str | None, modality: int, mean_BD: Tensor, has_B: Tensor, speaker_B: Tensor | None
+    ) -> Tensor:
         """A path's head of a modality (None: of the fused path where that modality is alone), (B, P)."""
         heads = self.alone if path is None else self.clip[path]
         assert isinstance(heads, nn.ModuleDict)
-        vectors: Tensor = heads[_NAMES[modality]](mean_BD.float(), has_B)
+        vectors: Tensor = heads[_NAMES[modality]](mean_BD.float(), has_B, speaker_B)
         return vectors
 
     def text_vectors(self, path: str, text_BE: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ SIZES: dict[str, dict[str, int]] = {
 
 ALIGNMENT_PATHS = ("visual", "acoustic", "affect")
 """What descriptions are aligned with: video alone, sound alone, and all that a clip has, fused."""
+CENTRINGS = ("clips", "speakers")
 LOSS_PARTS = ("video_pixels", "video_motion", "audio", "contrastive")
 
 
@@ -38,8 +39,9 @@ class VAEmoConfig(PreTrainedConfig):
 
     Alignment with captions (stage 2): descriptions as vectors of `text_size` from the frozen `text_model` meet clips in
     `alignment_size` dimensions, at a temperature of each path that begins at `alignment_temperature` and stays between
-    its bounds. `alignment_alone_weight` weighs the fused path with each modality alone against that with both. A share
-    `soft_share` of a target goes by how alike descriptions are, at `soft_temperature`.
+    its bounds. `alignment_centring` says what mean is taken off a clip's vector, that of all clips or of its speaker's.
+    `alignment_alone_weight` weighs the fused path with each modality alone against that with both. A share `soft_share`
+    of a target goes by how alike descriptions are beyond their mean, at `soft_temperature`.
     """
 
     model_type = "vaemo"
@@ -91,6 +93,7 @@ class VAEmoConfig(PreTrainedConfig):
     soft_temperature: float = 0.1
     alignment_weights: dict[str, float] | None = None
     alignment_alone_weight: float = 0.5
+    alignment_centring: str = "clips"
 
     def __post_init__(self, **kwargs: Any) -> None:
         """Fill in the weights of the loss and check what the shapes rest on. Raises ValueError."""
@@ -127,6 +130,8 @@ class VAEmoConfig(PreTrainedConfig):
                 f"alignment_temperature={begin} must lie between alignment_temperature_min={low}, which is above 0, "
                 f"and alignment_temperature_max={high}"
             )
+        if self.alignment_centring not in CENTRINGS:
+            raise ValueError(f"alignment_centring={self.alignment_centring!r} must be {' or '.join(CENTRINGS)}")
         if self.alignment_alone_weight < 0:
             raise ValueError(f"alignment_alone_weight={self.alignment_alone_weight} must not be negative")
         if not 0 <= self.soft_share <= 1:

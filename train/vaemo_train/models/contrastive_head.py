@@ -24,6 +24,17 @@ def token_means(hidden_BVD: Tensor, is_of_BVS: Tensor) -> Tensor:
     return total_BSD / is_of_BVS.sum(dim=1).clamp(min=1)[..., None]
 
 
+def compared_speakers(speaker_B: Tensor | None, clip_B: Tensor | None) -> Tensor | None:
+    """The speakers' numbers (B,), but -1 for whom the joint batch has windows of a single clip only.
+
+    Centred among themselves those would be made to differ, though the same descriptions are theirs.
+    """
+    if speaker_B is None or clip_B is None:
+        return speaker_B
+    is_other_BG = (speaker_B[:, None] == gathered(speaker_B)) & (clip_B[:, None] != gathered(clip_B))
+    return torch.where(is_other_BG.any(dim=1), speaker_B, -1)
+
+
 class Centring(nn.Module):
     """Subtracts the mean over clips: of the joint batch of all processes in training, the running one otherwise.
 
@@ -37,15 +48,24 @@ class Centring(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(width))
 
-    def forward(self, rows_BP: Tensor, is_there_B: Tensor) -> Tensor:
-        """(B, P) -> (B, P); only the clips of `is_there_B` count."""
+    def forward(self, rows_BP: Tensor, is_there_B: Tensor, speaker_B: Tensor | None = None) -> Tensor:
+        """(B, P) -> (B, P); only the clips of `is_there_B` count.
+
+        Where `speaker_B` (B,) is given in training, a clip is centred by the clips of its speaker, if the joint batch
+        has two or more; a number below 0 is nobody's.
+        """
         if not self.training:
             return rows_BP - self.mean
-        weight_G = gathered(is_there_B).float()
-        mean_P = (gathered(rows_BP) * weight_G[:, None]).sum(dim=0) / weight_G.sum().clamp(min=1)
+        weight_G, rows_GP = gathered(is_there_B).float(), gathered(rows_BP)
+        mean_P = (rows_GP * weight_G[:, None]).sum(dim=0) / weight_G.sum().clamp(min=1)
         with torch.no_grad():
             self.mean.lerp_(mean_P, _MOMENTUM * (weight_G.sum() > 0))
-        return rows_BP - mean_P
+        if speaker_B is None:
+            return rows_BP - mean_P
+        is_own_BG = ((speaker_B[:, None] == gathered(speaker_B)) & (speaker_B[:, None] >= 0)) * weight_G
+        count_B1 = is_own_BG.sum(dim=1, keepdim=True)
+        own_BP = (is_own_BG @ rows_GP) / count_B1.clamp(min=1)
+        return rows_BP - torch.where(count_B1 > 1, own_BP, mean_P)
 
 
 class ContrastiveHead(nn.Module):

@@ -48,6 +48,7 @@ OF_STAGE2: Final = frozenset(
         "alignment_temperature_min",
         "alignment_temperature_max",
         "alignment_alone_weight",
+        "alignment_centring",
         "alignment_weights",
         "soft_share",
         "soft_temperature",

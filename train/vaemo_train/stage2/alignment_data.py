@@ -15,7 +15,7 @@ from vaemo_clips.errors import CaptionError, ShardError
 from vaemo_train.captions.joined import Captions, join_captions
 from vaemo_train.captions.paths import PATHS
 from vaemo_train.captions.row_captions import RowCaptions
-from vaemo_train.evaluate.folds import Holdout
+from vaemo_train.evaluate.folds import Holdout, texts
 from vaemo_train.shards.folder import ShardFolder
 from vaemo_train.shards.layout import AGAIN, REJECTS
 from vaemo_train.shards.record import one_line
@@ -75,7 +75,12 @@ def open_alignment_data(
                 f"{captions_folder}: no clip that is trained on has a description that the loss weighs; "
                 f"{captions.counts.clips_with_captions:,} clips have captions: caption clips that are not held out"
             )
-        return RowChoice(weighted, _monitored(recipe, folder, held_out.rows), rows.reason)
+        monitored = _monitored(recipe, folder, held_out.rows)
+        if recipe.heads.centring == "clips":
+            return RowChoice(weighted, monitored, rows.reason)
+        together = _with_speakers(folder, weighted, rows.train)
+        groups = _groups(speaker_numbers(folder)[together])
+        return RowChoice(together, monitored, rows.reason, groups, recipe.heads.clips_of_speaker)
 
     training = open_data(recipe, data, holdout, num_processes, image_size, choose, f"--init {init}")
     return AlignmentData(training, *joined[0])
@@ -91,6 +96,31 @@ def rejected_clips(folder: ShardFolder) -> list[str]:
     except (OSError, pa.ArrowException, KeyError) as error:
         raise ShardError(f"{path}: damaged, {one_line(error)}; {AGAIN}") from error
     return clip_ids
+
+
+def speaker_numbers(folder: ShardFolder) -> NDArray[np.int64]:
+    """A number for each row's speaker (N,), -1 where nobody is named. Raises CaptionError where no row names one."""
+    is_column = "speaker" in folder.rows.column_names
+    names = texts(folder.rows["speaker"].to_pylist()) if is_column else np.full(folder.num_rows, None, object)
+    if all(name is None for name in names):
+        raise CaptionError(
+            f"{folder.path}: heads.centring: speakers needs a column speaker that names someone, which these shards "
+            "lack; name the speakers in the manifest and prepare it again, or --set heads.centring=clips"
+        )
+    known = {name: number for number, name in enumerate(sorted({str(name) for name in names if name is not None}))}
+    return np.array([-1 if name is None else known[str(name)] for name in names], np.int64)
+
+
+def _with_speakers(folder: ShardFolder, weighted: NDArray[np.int64], training: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows with descriptions, and all other training rows of their speakers, to be compared with."""
+    speakers = speaker_numbers(folder)
+    is_known = np.isin(speakers[training], speakers[weighted]) & (speakers[training] >= 0)
+    return np.union1d(weighted, training[is_known])
+
+
+def _groups(speakers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A row whose speaker nobody knows is a group of its own."""
+    return np.where(speakers >= 0, speakers, -1 - np.arange(len(speakers)))
 
 
 def _weighted_rows(recipe: Stage2Recipe, captions: RowCaptions) -> NDArray[np.int64]:

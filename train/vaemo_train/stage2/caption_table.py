@@ -33,11 +33,18 @@ class Described:
 class CaptionTable:
     """Looks up a description of each row and path; of several, one at random, so that all are used in the end."""
 
-    def __init__(self, captions: RowCaptions, embeddings: NDArray[np.float32]) -> None:
-        """`embeddings` (K, E) of all texts, by the number that `captions` know them by."""
+    def __init__(
+        self, captions: RowCaptions, embeddings: NDArray[np.float32], speakers: NDArray[np.int64] | None = None
+    ) -> None:
+        """`embeddings` (K, E) of all texts, by the number that `captions` know them by; `speakers` of all rows."""
+        self._speakers = None if speakers is None else torch.from_numpy(speakers)
         self._embeddings = torch.from_numpy(embeddings)
         self._begin = {path: torch.from_numpy(captions.begin[path]) for path in PATHS}
         self._text = {path: torch.from_numpy(captions.text[path]) for path in PATHS}
+
+    def speakers_of(self, rows_B: Tensor) -> Tensor | None:
+        """The numbers of the rows' speakers (B,), below 0 for nobody known; None where they do not matter."""
+        return None if self._speakers is None else self._speakers[rows_B]
 
     def of_rows(self, rows_B: Tensor, generator: torch.Generator) -> Described:
         """Choose a description of each row and path; the numbers drawn hang on B alone."""

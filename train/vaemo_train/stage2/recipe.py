@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -21,9 +21,16 @@ class TextSettings(Settings):
 
 
 class HeadSettings(Settings):
-    """Width of the space in which clips and descriptions meet."""
+    """The space in which clips and descriptions meet: its width, and what is taken off a clip's vector there.
+
+    `centring` "clips": the mean of all clips. "speakers": that of the speaker's own clips, so that who is seen and
+    heard cannot tell clips apart; a batch then holds `clips_of_speaker` clips of a speaker, captioned or not, and clips
+    are compared with captions beside the other clips of their speaker, later too.
+    """
 
     size: int = Field(default=256, ge=8)
+    centring: Literal["clips", "speakers"] = "clips"
+    clips_of_speaker: int = Field(default=4, ge=2)
 
 
 class Stage1Weights(Settings):
@@ -87,6 +94,7 @@ class Stage2Recipe(TrainingRecipe):
             "video_mask_ratio": self.mask.video,
             "audio_mask_ratio": self.mask.audio,
             "alignment_size": self.heads.size,
+            "alignment_centring": self.heads.centring,
             "alignment_temperature": loss.temperature,
             "alignment_temperature_min": loss.temperature_min,
             "alignment_temperature_max": loss.temperature_max,

@@ -17,7 +17,7 @@ from vaemo_train.models import VAEmoForPreTraining
 from vaemo_train.models.alignment import VAEmoForCaptionAlignment
 from vaemo_train.models.config import VAEmoConfig
 from vaemo_train.models.stage1_weights import stage1_config
-from vaemo_train.stage2.alignment_data import AlignmentData, open_alignment_data
+from vaemo_train.stage2.alignment_data import AlignmentData, open_alignment_data, speaker_numbers
 from vaemo_train.stage2.beginning import find_init, init_identity, init_notes
 from vaemo_train.stage2.caption_table import CaptionTable
 from vaemo_train.stage2.monitor import AlignmentMonitor
@@ -152,7 +152,9 @@ class Stage2(Stage):
             yield command_line("zero-shot", model=run, data=shards.path, holdout=self.holdout)
 
     def _table(self) -> CaptionTable:
-        return CaptionTable(self._found.train, self.embeddings)
+        by_speaker = self.recipe.heads.centring == "speakers"
+        speakers = speaker_numbers(self.data.folder) if by_speaker else None
+        return CaptionTable(self._found.train, self.embeddings, speakers)
 
 
 def train(

@@ -25,14 +25,18 @@ class Stage2Trainer(StageTrainer):
         super().__init__(*args, recipe=recipe, **services)
 
     def more_inputs(self, inputs: Batch, seed: int) -> dict[str, Any]:
-        """The descriptions; drawn from seed + 3, since the model and the augmentation draw from those below."""
+        """Descriptions, drawn from seed + 3 (the model and the augmentation draw from those below), and speakers."""
         generator = torch.Generator().manual_seed((seed + 3) % 2**63)
         described = self._table.of_rows(inputs["row_number"], generator).as_inputs()
         device = self.args.device
-        return {
+        inputs_of_text: dict[str, Any] = {
             name: {path: value.to(device, non_blocking=True) for path, value in values.items()}
             for name, values in described.items()
         }
+        speakers_B = self._table.speakers_of(inputs["row_number"])
+        if speakers_B is None:
+            return inputs_of_text
+        return inputs_of_text | {"speaker_number": speakers_B.to(device, non_blocking=True)}
 
     def make_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """AdamW with `encoder_lr_share` of the rate for all that stage 1 has trained; at 0 that is frozen."""

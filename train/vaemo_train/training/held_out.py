@@ -22,11 +22,16 @@ MOST_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class RowChoice:
-    """Row numbers, ascending: `train`, and `monitor`, one row of each clip; `reason` says how they were chosen."""
+    """Row numbers, ascending: `train`, and `monitor`, one row of each clip; `reason` says how they were chosen.
+
+    Rows of one of `groups` (one number for each of `train`) come into a batch together, `group_size` at a time.
+    """
 
     train: NDArray[np.int64]
     monitor: NDArray[np.int64]
     reason: str
+    groups: NDArray[np.int64] | None = None
+    group_size: int = 1
 
     @property
     def digest(self) -> str:

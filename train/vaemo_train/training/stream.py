@@ -38,8 +38,13 @@ class BatchStream:
         prefetch: int = 2,
         rank: int = 0,
         num_processes: int = 1,
+        groups: NDArray[np.int64] | None = None,
+        group_size: int = 1,
     ) -> None:
-        """Raises TrainingError where the rows do not fill one batch or shared memory does not hold the workers'."""
+        """`groups` (R,) of the dataset's rows are kept together, as the sampler has it.
+
+        Raises TrainingError where the rows do not fill one batch or shared memory does not hold the workers'.
+        """
         self._keys = _EndlessKeys(
             dataset.kinds,
             batch_size,
@@ -47,6 +52,8 @@ class BatchStream:
             windows_per_row=windows_per_row,
             rank=rank,
             num_processes=num_processes,
+            groups=groups,
+            group_size=group_size,
         )
         self.batches_per_epoch = self._keys.batches_per_epoch
         self.num_dropped = self._keys.num_dropped
@@ -100,6 +107,8 @@ class _EndlessKeys(Sampler[list[WindowKey]]):
         windows_per_row: int,
         rank: int,
         num_processes: int,
+        groups: NDArray[np.int64] | None,
+        group_size: int,
     ) -> None:
         self.batch_size = batch_size
         self.modalities: deque[tuple[bool, bool]] = deque()
@@ -107,7 +116,12 @@ class _EndlessKeys(Sampler[list[WindowKey]]):
         self._own = slice(rank * batch_size, (rank + 1) * batch_size)
         # One process's sampler of the global batch size has the same global batches as that of W processes.
         self._sampler = WindowBatchSampler(
-            kinds, batch_size * num_processes, seed=seed, windows_per_row=windows_per_row
+            kinds,
+            batch_size * num_processes,
+            seed=seed,
+            windows_per_row=windows_per_row,
+            groups=groups,
+            group_size=group_size,
         )
         self.batches_per_epoch = len(self._sampler)
         self.num_dropped = self._sampler.num_dropped

@@ -70,6 +70,8 @@ def open_data(
         prefetch=recipe.data.prefetch,
         rank=rank(),
         num_processes=num_processes,
+        groups=rows.groups,
+        group_size=rows.group_size,
     )
     return TrainingData(folder, rows, dataset, stream)
 
