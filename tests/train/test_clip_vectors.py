@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -55,7 +57,8 @@ def own_embeds(
     ]
     config = model.config
     augment = Augment(image_size=64, log_mel_mean=config.log_mel_mean, log_mel_std=config.log_mel_std)
-    return model.clip_embeds(**augment(read_batch(windows, folder.settings.size_px, 0)), modality=modality)
+    inputs: dict[str, Any] = augment(read_batch(windows, folder.settings.size_px, 0))
+    return model.clip_embeds(**inputs, modality=modality)
 
 
 def assert_same(one: ClipVectors, other: ClipVectors) -> None:
