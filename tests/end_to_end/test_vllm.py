@@ -138,6 +138,8 @@ def ledger_attempts(out: Path) -> dict[tuple[bytes, int], bytes]:
     if not (out / "ledger.sqlite").exists():
         return {}
     with sqlite3.connect(out / "ledger.sqlite") as ledger:
+        if not ledger.execute("SELECT 1 FROM sqlite_master WHERE name = 'attempts'").fetchone():
+            return {}  # the file is made a moment before its tables
         return {
             (key, attempt): reply for key, attempt, reply in ledger.execute("SELECT key, attempt, reply FROM attempts")
         }
