@@ -201,7 +201,7 @@ def test_a_record_that_is_torn_costs_its_shard_and_no_more(
 
 def test_ctrl_c_keeps_what_is_finished(demo_clips: Path, tmp_path: Path) -> None:
     names = [path.name for path in sorted(demo_clips.glob("*.mp4"))][:2]
-    rows = [row | {"end_s": row["start_s"] + 0.9} for row in segments(demo_clips, 0.1, names, 12)]
+    rows = [row | {"end_s": row["start_s"] + 0.9} for row in segments(demo_clips, 0.1, names, 4)]
     manifest = write_manifest(tmp_path / "clips.parquet", rows, demo_clips)
     out = tmp_path / "out"
     arguments = ["prepare", "--clips", manifest, "--out", out, "--clips-per-shard", "1", "--workers", "1"]
@@ -214,6 +214,6 @@ def test_ctrl_c_keeps_what_is_finished(demo_clips: Path, tmp_path: Path) -> None
     assert stderr.strip().splitlines()[-1] == "interrupted; every finished shard is kept, the same command goes on"
     assert "Traceback" not in stderr
     finished = len(list(out.glob("done/*.json")))
-    assert 0 < finished < len(rows), "the first shard was there, and seconds of work were left"
+    assert 0 < finished < 8
     assert not list(out.glob(".*.tmp"))
-    assert shards_of(manifest, out, clips_per_shard=1, workers=2).new_clips == len(rows) - finished
+    assert shards_of(manifest, out, clips_per_shard=1, workers=2).new_clips == 8 - finished
