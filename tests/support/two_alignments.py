@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from tests.support.tiny_alignment import QUIET, STAGE1_LOSS, Site, still_means
 from tests.support.tiny_run import same_mask_for_every_clip
-from vaemo_clips.errors import UserError
+from tests.support.two_processes import note
 from vaemo_train.stage2.run import Stage2
 from vaemo_train.texts.cache import CACHE_FOLDER
 from vaemo_train.texts.model import TextModel
@@ -62,7 +62,7 @@ def main(folder: Path) -> None:
         place = foreign.captions / CACHE_FOLDER / digest[:16]
         place.mkdir(parents=True)
         (place / "model.json").write_text(json.dumps({"format_version": 1, "digest": "f" * 64}))
-    _note(folder / f"foreign-{rank()}.txt", lambda: foreign.train(folder / "foreign_run", *MIXED_CHANGES))
+    note(folder / f"foreign-{rank()}.txt", lambda: foreign.train(folder / "foreign_run", *MIXED_CHANGES))
     dist.barrier()
     dist.destroy_process_group()  # a process that is gone first can take the other one with it
 
@@ -99,16 +99,6 @@ def kept_models(patch: pytest.MonkeyPatch) -> list[KeptModel]:
 
     patch.setattr(Stage2, "make_model", make_and_keep)
     return models
-
-
-def _note(path: Path, act: Callable[[], object]) -> None:
-    """Write down the error of `act`, which must have one."""
-    try:
-        act()
-    except UserError as error:
-        path.write_text(f"{type(error).__name__}: {error}")
-    else:
-        raise AssertionError("no error")
 
 
 if __name__ == "__main__":

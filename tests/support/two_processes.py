@@ -35,8 +35,8 @@ def main(folder: Path) -> None:
         save_file(dict(models[0].named_parameters()), folder / f"weights-{rank()}.safetensors")
     with pytest.MonkeyPatch.context() as patch:
         _fill_the_disk_of_process_1(patch)
-        _note(folder / f"unsaved-{rank()}.txt", lambda: run_module.train(steady, folder / "shards", folder / UNSAVED))
-    _note(folder / f"taken-{rank()}.txt", lambda: run_module.train(steady, folder / "shards", folder / STEADY))
+        note(folder / f"unsaved-{rank()}.txt", lambda: run_module.train(steady, folder / "shards", folder / UNSAVED))
+    note(folder / f"taken-{rank()}.txt", lambda: run_module.train(steady, folder / "shards", folder / STEADY))
     options = ["--data", folder / "mixed_shards", "--out", folder / MIXED, "--set", "length.max_steps=4"]
     sys.argv = ["vaemo-train", "stage1", "--recipe", *map(str, [folder / "mixed.yaml", *options])]
     cli.app(standalone_mode=False)
@@ -64,7 +64,7 @@ def _fill_the_disk_of_process_1(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(torch, "save", full)
 
 
-def _note(path: Path, act: Any) -> None:
+def note(path: Path, act: Any) -> None:
     """Write down the error of `act`, which must have one."""
     try:
         act()

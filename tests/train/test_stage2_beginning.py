@@ -17,7 +17,7 @@ def run_of(folder: Path, **identity: str | None) -> Path:
     (folder / "model").mkdir(parents=True)
     (folder / "model" / "config.json").write_text("{}")
     if identity:
-        (folder / "run.json").write_text(json.dumps({"identity": identity}))
+        (folder / "run.json").write_text(json.dumps({"identity": {"data": "0" * 64, **identity}}))
     return folder / "model"
 
 

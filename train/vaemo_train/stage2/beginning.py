@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from vaemo_clips.errors import CheckpointError
 from vaemo_clips.file_facts import sha256_of
 from vaemo_train.evaluate.folds import Holdout
 from vaemo_train.models.config import SIZES
+from vaemo_train.training.trained_on import TrainedOn
 
 
 def find_init(given: str) -> Path | str:
@@ -36,18 +36,14 @@ def init_notes(init: Path | str, holdout: Holdout | None) -> Iterator[str]:
     """Say where stage 1 may have seen the clips that are held out here, as run.json beside the model has it."""
     if isinstance(init, str):
         return
-    record = init.absolute().parent / "run.json"
-    ours = None if holdout is None else str(holdout)
-    try:
-        theirs = json.loads(record.read_text(encoding="utf-8"))["identity"]["holdout"]
-    except (OSError, ValueError, KeyError, TypeError):
+    trained = TrainedOn.read(init)
+    if trained is None:
         yield (
-            f"note: no {record.name} beside {init} says what stage 1 held out; clips that are held out here may have "
+            f"note: no run.json beside {init} says what stage 1 held out; clips that are held out here may have "
             "been seen there, without captions"
         )
-        return
-    if theirs != ours:
-        how = "without --holdout" if theirs is None else f"with --holdout {theirs}"
+    elif trained.holdout != (None if holdout is None else str(holdout)):
+        how = "without --holdout" if trained.holdout is None else f"with --holdout {trained.holdout}"
         yield (
             f"note: stage 1 was trained {how}; clips that are held out here may have been seen there, without captions"
         )

@@ -20,8 +20,8 @@ from vaemo_train.shards.folder import ShardFolder
 from vaemo_train.stage2.alignment_data import rejected_clips
 from vaemo_train.text_space.cached_clips import clip_vectors
 from vaemo_train.text_space.space import TextSpace
-from vaemo_train.text_space.trained_on import TrainedOn, note_on
 from vaemo_train.training.console import TrainingConsole
+from vaemo_train.training.trained_on import TrainedOn, note_on
 
 
 @dataclass(frozen=True, slots=True, eq=False)
