@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vaemo_clips.corpora.names import CORPUS_NAMES
+
 if TYPE_CHECKING:
     from vaemo_annotate.run import RunSummary
 
@@ -47,16 +49,21 @@ def index(
     out: Annotated[Path, typer.Option(help="The manifest to write or to bring up to date.")] = MANIFEST,
     root: Annotated[Path | None, typer.Option(help="Folder that paths in SRC are relative to.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores unless given.")] = None,
+    corpus: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help=f"SRC is this corpus's official folder: {', '.join(CORPUS_NAMES)}."),
+    ] = None,
 ) -> None:
     """List the clips of a folder or table in a manifest: probed, hashed, one row each.
 
     A table needs a column 'path'; 'clip_id', 'start_s' and 'end_s' are understood, other columns are
-    carried through. Files that cannot be read go to <OUT>.rejects.parquet with a reason. Run it again
-    when files have been added: unchanged files are not read again.
+    carried through. With --corpus, labels, speakers and folds come from the corpus's own file names and lists.
+    Files that cannot be read go to <OUT>.rejects.parquet with a reason. Run it again when files have been added:
+    unchanged files are not read again.
     """
     from vaemo_annotate.index_command import index_with_progress
 
-    index_with_progress(source, out, root, workers)
+    index_with_progress(source, out, root, workers, corpus)
     typer.echo(f"next: vaemo-annotate run --prompt prompts/cot_v2.yaml --clips {out}")
 
 

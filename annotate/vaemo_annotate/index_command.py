@@ -13,8 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from vaemo_clips.index import IndexSummary, index, rejects_path
 
 
-def index_with_progress(source: Path, out: Path, root: Path | None, workers: int | None) -> None:
-    """Index and print a summary. Raises ManifestError where the source cannot be used."""
+def index_with_progress(
+    source: Path, out: Path, root: Path | None, workers: int | None, corpus: str | None = None
+) -> None:
+    """Index and print a summary. Raises ManifestError where the source cannot be used, or no such corpus is known."""
     began = time.monotonic()
     columns = (
         TextColumn("indexing"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rejected]} rejected"),
@@ -26,6 +28,7 @@ def index_with_progress(source: Path, out: Path, root: Path | None, workers: int
             source,
             out,
             root=root,
+            corpus=corpus,
             workers=workers,
             on_progress=lambda done, total, rejected: bar.update(task, completed=done, total=total, rejected=rejected),
         )
@@ -43,3 +46,7 @@ def _report(summary: IndexSummary, out: Path, seconds: float) -> None:
     if summary.ignored_by_extension:
         shown = ", ".join(f"{name or 'no extension'} {count:,}" for name, count in summary.ignored_by_extension.items())
         typer.echo(f"  not media, ignored: {shown}")
+    for reason, count in summary.left_out.items():
+        typer.echo(f"  left out, {reason}: {count:,} file{'' if count == 1 else 's'}")
+    for note in summary.notes:
+        typer.echo(f"  {note}")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from vaemo_clips.clip import CLIP_SCHEMA, FILE_SCHEMA
+from vaemo_clips.corpora.registry import read_corpus
 from vaemo_clips.errors import ManifestError, MediaError
 from vaemo_clips.file_facts import FILE_TIMEOUT_S, FileFacts, FileMeter, Measured, Probe
 from vaemo_clips.manifest import MANIFEST_FIELDS, ParquetWriter, manifest_schema
@@ -32,13 +33,18 @@ Progress = Callable[[int, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class IndexSummary:
-    """What became of a source; accepted + rejected = found."""
+    """What became of a source; accepted + rejected = found.
+
+    `left_out` counts, by reason, media files that a corpus's reader did not list; `notes` are what it has to say.
+    """
 
     found: int
     accepted: int
     rejected: Mapping[str, int]
     reused: int
     ignored_by_extension: Mapping[str, int]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         assert self.accepted + self.num_rejected == self.found, self
@@ -59,6 +65,7 @@ def index(
     out: Path,
     *,
     root: Path | None = None,
+    corpus: str | None = None,
     workers: int | None = None,
     on_progress: Progress | None = None,
     timeout_s: float = FILE_TIMEOUT_S,
@@ -66,6 +73,7 @@ def index(
 ) -> IndexSummary:
     """Write the manifest `out` and its rejects for the clips of `source`, in the source's order.
 
+    With `corpus`, `source` is the official folder of the corpus of that name, which gives labels, speakers and folds.
     Files are probed and hashed once each on `workers` processes (None: all cores), each within
     `timeout_s`. Rows of a manifest already at `out` whose file has the same size and time of change
     are taken over. Call it below `if __name__ == "__main__":` in a script, since the workers import it.
@@ -73,7 +81,7 @@ def index(
     """
     if out.suffix != ".parquet":
         raise ManifestError(f"{out}: a manifest is a Parquet file; give it a name that ends in .parquet")
-    listing = read_source(source, root)
+    listing = read_source(source, root) if corpus is None else read_corpus(corpus, source, root)
     ledger = _Outcome(listing, PreviousIndex.load(out))
     extra = listing.extra_fields
     schema = manifest_schema(extra, listing.root, out)
@@ -122,8 +130,9 @@ class _Outcome:
     def summary(self) -> IndexSummary:
         """Counts over the whole source."""
         found = self._source.rows.num_rows
-        ignored = self._source.ignored_by_extension
-        return IndexSummary(found, self.accepted, dict(sorted(self.rejected.items())), self.reused, ignored)
+        source, rejected = self._source, dict(sorted(self.rejected.items()))
+        ignored, left_out, notes = source.ignored_by_extension, source.left_out, source.notes
+        return IndexSummary(found, self.accepted, rejected, self.reused, ignored, left_out, notes)
 
     def tables(self, meter: FileMeter) -> Iterator[tuple[pa.Table, pa.Table]]:
         """Accepted and rejected rows of one stretch of the source after another."""

@@ -77,6 +77,8 @@ class Source:
     root: Path
     rows: pa.Table
     ignored_by_extension: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def extra_fields(self) -> list[pa.Field]:
@@ -145,6 +147,16 @@ def _in_order(rows: pa.Table) -> pa.Table:
 
 
 def _read_folder(folder: Path, root: Path) -> Source:
+    paths, ignored = media_below(folder, root)
+    return Source(folder, root.resolve(), _table_of(paths), ignored)
+
+
+def media_below(folder: Path, root: Path) -> tuple[list[str], dict[str, int]]:
+    """The video and audio files below `folder`, relative to `root`, sorted; and counts of other files by extension.
+
+    Links are followed, loops and hidden files are not. Raises ManifestError where there is no media file, or the folder
+    lies outside `root`.
+    """
     if not folder.resolve().is_relative_to(root.resolve()):
         raise ManifestError(f"{folder}: the folder must lie in its root {root}; name a root that holds it")
     ignored: Counter[str] = Counter()
@@ -157,7 +169,7 @@ def _read_folder(folder: Path, root: Path) -> Source:
     if not paths:
         seen = ", ".join(f"{count} {ext}" for ext, count in ignored.most_common(8)) or "no files at all"
         raise ManifestError(f"{folder}: no video or audio files below it (seen: {seen}); check the folder")
-    return Source(folder, root.resolve(), _table_of(paths), dict(sorted(ignored.items())))
+    return paths, dict(sorted(ignored.items()))
 
 
 def extension_rank(name: str) -> int | None:

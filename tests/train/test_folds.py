@@ -41,6 +41,14 @@ def test_dealt_folds_are_alike_in_size_and_classes() -> None:
     assert all((labels[fold.test] == "v").sum() == 8 for fold in folds)
 
 
+def test_speakers_of_one_clip_each_are_dealt_alike_too() -> None:
+    labels = np.repeat(list("vwxyz"), 40)
+    folds = deal_folds(np.arange(200), labels, 4, seed=1)
+    assert all(np.unique(labels[fold.test], return_counts=True)[1].tolist() == [10] * 5 for fold in folds)
+    assert sorted(np.concatenate([fold.test for fold in folds]).tolist()) == list(range(200))
+    assert folds[0].test.tolist() != deal_folds(np.arange(200), labels, 4, seed=2)[0].test.tolist()
+
+
 def test_the_seed_deals_other_folds() -> None:
     speakers = np.repeat(np.arange(12), 4)
     first, again, other = (speaker_folds(speakers, num_folds=3, seed=seed)[0].test.tolist() for seed in (1, 1, 2))

@@ -146,6 +146,65 @@ def stage2(
     )  # fmt: skip
 
 
+@app.command()
+def finetune(
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN|SIZE",
+            help="Run of any stage to begin from, {fold} in it stands for the fold; or a size, as vaemo-tiny: from "
+            "scratch.",
+        ),
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of shards; the recipe's, else shards.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the runs and their scores.")] = Path("runs/finetune"),
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE", help="finetune, finetune-cpu, or a YAML file; unless given what suits the machine."
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe, as length.epochs=20.")
+    ] = None,
+    label_column: Annotated[str, typer.Option(help="Column of the classes.")] = "label",
+    targets: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Columns of numbers: a regression, as valence,arousal.")
+    ] = None,
+    clips: Annotated[
+        Path | None, typer.Option(help="Manifest whose labels, speakers and folds count, joined by clip_id.")
+    ] = None,
+    folds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHICH",
+            help="A column tested value by value (fold); speaker (leave one out); a number (speakers dealt); "
+            "COLUMN=VALUE (test these); split (the corpus's own); none. Unless given fold, else split, else 5.",
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each fold.")] = 3,
+    modality: Annotated[str | None, typer.Option(help="any | both | audio | video; the recipe's unless given.")] = None,
+    part: Annotated[str, typer.Option(metavar="I/N", help="Only every Nth training, for N processes at once.")] = "1/1",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in OUT.")] = False,
+    skip_unlabelled: Annotated[
+        bool, typer.Option("--skip-unlabelled", help="Leave out clips without a label.")
+    ] = False,
+) -> None:
+    """Fine-tune for classes or values, each fold with each seed, and test on speakers that were never seen.
+
+    Nothing is chosen on a test part: the last step's weights count, or with select.checkpoint=validation those that
+    did best on speakers kept out of the training part. Scores are of video (V), sound (A) and both (VA), mean and
+    standard deviation over seeds, with intervals over speakers.
+    """
+    from vaemo_train.finetune.run_command import Options, run_finetune
+
+    run_finetune(Options(
+        recipe=recipe, data=data, init=init, out=out, changes=changes or [], label_column=label_column, targets=targets,
+        manifest=clips, folds=folds, seeds=seeds, modality=modality, part=part, resume=resume,
+        skip_unlabelled=skip_unlabelled,
+    ))  # fmt: skip
+
+
 _MODEL = typer.Option("--model", help="Run of stage2, or its model folder.")
 _SHARDS = typer.Option("--data", help="Folder of shards with the clips.")
 _ONLY = typer.Option(
@@ -214,6 +273,45 @@ def zero_shot(
 
     naming = Naming.read(labels, label_column)
     name_clips(Gallery.open(model, data, text_model, holdout, windows, batch_size), naming, out)
+
+
+@app.command()
+def embed(
+    source: Annotated[
+        Path, typer.Argument(metavar="SRC", help="Folder of shards (fastest), clips.parquet, or folder of media files.")
+    ],
+    model: Annotated[
+        str, typer.Option(metavar="RUN|FOLDER|HUB-ID", help="Any VAEmo model: of stage1, stage2 or finetune.")
+    ] = "runs/stage1",
+    out: Annotated[Path, typer.Option(help="Parquet file.")] = Path("embeddings.parquet"),
+    modality: Annotated[
+        str, typer.Option(help="any (V, A and VA, as far as a clip has them) | both | audio | video.")
+    ] = "any",
+    windows: Annotated[int | None, typer.Option(min=1, help="Windows of 2.56 s of each 10 s of a clip; 2.")] = None,
+    window_step: Annotated[float | None, typer.Option(help="Or one every so many seconds.")] = None,
+    per_window: Annotated[bool, typer.Option("--per-window", help="A row for each window, not for each clip.")] = False,
+    pooling: Annotated[
+        str, typer.Option(help="mean | statistics (mean and standard deviation of the tokens).")
+    ] = "mean",
+    layers: Annotated[str, typer.Option(help="last | lower+last (the last unimodal block too).")] = "last",
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Windows at once; 4, on a GPU 64.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads that encode, and processes that decode media; all cores.")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="auto (bfloat16 where the machine has it) | bf16 | float32.")] = "auto",
+) -> None:
+    """Write the vectors of clips to a Parquet file, for pandas, datasets, or anything that reads Parquet.
+
+    A row has the clip's own columns and a vector for its picture (video), its sound (audio) and both at once, null
+    where it lacks them. Clips without any go to <OUT>.rejects.parquet with a reason. Memory does not grow with the
+    number of clips. Interrupt it at will: the same command goes on.
+    """
+    from vaemo_train.embed.command import embed_with_progress
+
+    embed_with_progress(
+        source, model, out, precision=precision, workers=workers, modality=modality, windows=windows,
+        window_step_s=window_step, per_window=per_window, pooling=pooling, layers=layers, batch_size=batch_size,
+    )  # fmt: skip
 
 
 def main() -> None:

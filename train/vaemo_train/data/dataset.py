@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow.compute as pc
@@ -25,6 +25,9 @@ Rows = Sequence[int] | NDArray[np.int64]
 
 BOTH, PICTURE_ONLY, SOUND_ONLY = 0, 1, 2
 
+Modality = Literal["any", "both", "audio", "video"]
+"""What of a row is used: all that it has (any; both is the same of rows that have both), its sound, its pictures."""
+
 
 class WindowDataset(Dataset[Batch]):
     """Random windows of the selected rows: which one is a pure function of (seed, epoch, item).
@@ -33,8 +36,13 @@ class WindowDataset(Dataset[Batch]):
     (`__getitems__`), straight into its tensors.
     """
 
-    def __init__(self, folder: ShardFolder, rows: Rows | None = None, seed: int = 0) -> None:
-        """Raises ShardError for sound of another rate, TrainingError without rows, IndexError for unknown ones."""
+    def __init__(
+        self, folder: ShardFolder, rows: Rows | None = None, seed: int = 0, modality: Modality = "any"
+    ) -> None:
+        """`modality` leaves the rest of a row unread; the rows must have what it names.
+
+        Raises ShardError for sound of another rate, TrainingError without rows, IndexError for unknown ones.
+        """
         if folder.settings.sample_rate_hz != SAMPLE_RATE_HZ:
             raise ShardError(
                 f"{folder.path}: sound at {folder.settings.sample_rate_hz} Hz; the encoder hears {SAMPLE_RATE_HZ} Hz; "
@@ -42,6 +50,7 @@ class WindowDataset(Dataset[Batch]):
             )
         self.folder = folder
         self.seed = seed
+        self.modality = modality
         self.rows = np.arange(folder.num_rows) if rows is None else np.asarray(rows, np.int64)
         if not len(self.rows):
             raise TrainingError(f"{folder.path}: no rows are selected of {folder.num_rows}; hold fewer clips out")
@@ -55,6 +64,7 @@ class WindowDataset(Dataset[Batch]):
         """BOTH, PICTURE_ONLY or SOUND_ONLY for each selected row, (R,)."""
         table = self.folder.rows
         has_picture, has_sound = (table[name].to_numpy()[self.rows] for name in ("has_picture", "has_sound"))
+        has_picture, has_sound = has_picture & (self.modality != "audio"), has_sound & (self.modality != "video")
         return np.where(has_picture, np.where(has_sound, BOTH, PICTURE_ONLY), SOUND_ONLY).astype(np.int8)
 
     def __len__(self) -> int:
@@ -74,7 +84,7 @@ class WindowDataset(Dataset[Batch]):
         """The window of a key; no picture is decoded yet."""
         epoch, item = key
         number = int(self.rows[item % len(self.rows)])
-        row = self.folder.row(number)
+        row = self.folder.row(number).only(self.modality)
         begin_s = random_begin_s(row, np.random.default_rng([self.seed, epoch, item]))
         return Window(row, number, int(self._clip_numbers[number]), begin_s)
 
@@ -86,9 +96,11 @@ class EvenWindows(WindowDataset):
     not matter.
     """
 
-    def __init__(self, folder: ShardFolder, rows: Rows | None = None, per_row: int = 1) -> None:
+    def __init__(
+        self, folder: ShardFolder, rows: Rows | None = None, per_row: int = 1, modality: Modality = "any"
+    ) -> None:
         """Raises what WindowDataset does, and ValueError for `per_row` below 1."""
-        super().__init__(folder, rows)
+        super().__init__(folder, rows, modality=modality)
         if per_row < 1:
             raise ValueError(f"per_row={per_row} must be at least 1")
         self.per_row = per_row
@@ -100,7 +112,7 @@ class EvenWindows(WindowDataset):
     def window(self, key: WindowKey) -> Window:
         """The window of a key; no picture is decoded yet."""
         number = int(self.rows[key[1] // self.per_row])
-        row = self.folder.row(number)
+        row = self.folder.row(number).only(self.modality)
         possible = eval_windows(row, self.per_row)
         begin_s = possible[key[1] % self.per_row * len(possible) // self.per_row]
         return Window(row, number, int(self._clip_numbers[number]), begin_s)

@@ -20,7 +20,8 @@ from vaemo_train.data.dataset import EvenWindows, Rows
 from vaemo_train.data.loader import make_loader
 from vaemo_train.data.sampler import DistinctWindows
 from vaemo_train.evaluate.folds import texts
-from vaemo_train.models import VAEmoModel, VAEmoOutput
+from vaemo_train.models import VAEmoConfig, VAEmoModel, VAEmoOutput
+from vaemo_train.models.encoder import VAEmoPreTrainedModel
 from vaemo_train.models.patches import audio_token_padding, video_token_padding
 from vaemo_train.shards.folder import ShardFolder
 
@@ -153,33 +154,51 @@ def _add(
     layers: Layers,
 ) -> None:
     """Encode the windows of a batch that have the modality, and add what comes of them."""
-    wanted = [name for name in ("video", "audio") if modality in (name, "both")]
-    if not all(_INPUTS[name][0] in inputs for name in wanted):
+    chosen = given_inputs(model, inputs, modality)
+    if chosen is None:
         return
-    has = _has(wanted, model, inputs)
-    if not has.any():
-        return
-    names = [name for one in wanted for name in _INPUTS[one] if name in inputs]
-    given = {name: inputs[name][has] for name in names}
-    for one in wanted:
-        given[_INPUTS[one][0]] = given[_INPUTS[one][0]].to(model.dtype)
+    given, has = chosen
     output = model(**given, scope="cross" if modality == "both" else "within")
-    vectors = _pooled(output, wanted, layers).double().cpu().numpy()
+    vectors = _pooled(output, _wanted(modality), layers).double().cpu().numpy()
     if not np.isfinite(vectors).all():
         raise TrainingError(
             f"the encoder's {modality} features hold values that are no numbers; its weights are broken"
         )
-    means.add(clips[has.cpu().numpy()], vectors)
+    means.add(clips[has], vectors)
 
 
-def _has(wanted: Sequence[str], model: VAEmoModel, inputs: dict[str, Tensor]) -> Tensor:
+def given_inputs(
+    model: VAEmoPreTrainedModel, inputs: Mapping[str, Tensor], modality: Modality
+) -> tuple[dict[str, Tensor], NDArray[np.bool_]] | None:
+    """What a model is given of a batch's windows that have the modality, of "both" both, and which these are, (B,).
+
+    None where no window of the batch has it.
+    """
+    wanted = _wanted(modality)
+    if not all(_INPUTS[name][0] in inputs for name in wanted):
+        return None
+    has_B = _has(wanted, model.config, inputs)
+    if not has_B.any():
+        return None
+    names = [name for one in wanted for name in _INPUTS[one] if name in inputs]
+    given = {name: inputs[name][has_B] for name in names}
+    for one in wanted:
+        given[_INPUTS[one][0]] = given[_INPUTS[one][0]].to(model.dtype)
+    return given, has_B.cpu().numpy()
+
+
+def _wanted(modality: Modality) -> list[str]:
+    return [name for name in ("video", "audio") if modality in (name, "both")]
+
+
+def _has(wanted: Sequence[str], config: VAEmoConfig, inputs: Mapping[str, Tensor]) -> Tensor:
     """(B,) which windows have a token of each wanted modality; inputs without a mask have no padding."""
     pixels_or_mel = inputs[_INPUTS[wanted[0]][0]]
     has_B = torch.ones(len(pixels_or_mel), dtype=torch.bool, device=pixels_or_mel.device)
     for name in wanted:
         mask = inputs.get(_INPUTS[name][1])
         if mask is not None:
-            has_B &= ~_TOKEN_PADDING[name](mask, model.config).all(dim=1)
+            has_B &= ~_TOKEN_PADDING[name](mask, config).all(dim=1)
     return has_B
 
 

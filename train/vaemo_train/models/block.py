@@ -22,12 +22,15 @@ class Layout:
     num_audio: int
     is_padding_BN: Tensor | None = None
 
+    def of_modalities(self) -> tuple[slice, slice]:
+        """The tokens of video and of audio; empty for a modality that is not there."""
+        return slice(0, self.num_video), slice(self.num_video, self.num_video + self.num_audio)
+
     def spans(self, within: bool) -> list[slice]:
         """The stretches of tokens that attend to one another: each modality alone, or all."""
         if not within:
             return [slice(0, self.num_video + self.num_audio)]
-        edges = [(0, self.num_video), (self.num_video, self.num_video + self.num_audio)]
-        return [slice(begin, end) for begin, end in edges if end > begin]
+        return [span for span in self.of_modalities() if span.stop > span.start]
 
 
 class ModalityNorm(nn.Module):
@@ -80,12 +83,31 @@ class Mlp(nn.Module):
         return down
 
 
+class DropPath(nn.Module):
+    """Leaves out, in training, what a block adds to a clip's tokens: stochastic depth (Huang et al. 2016, section 3).
+
+    What is kept is scaled up, so that its mean stays.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, added_BND: Tensor) -> Tensor:
+        """(B, N, D) -> (B, N, D)."""
+        if not self.training or self.rate == 0:
+            return added_BND
+        is_kept_B11 = torch.rand(len(added_BND), 1, 1, device=added_BND.device) >= self.rate
+        return added_BND * is_kept_B11 / (1 - self.rate)
+
+
 class Block(nn.Module):
     """Pre-norm self-attention, within each modality or across both, and an MLP."""
 
-    def __init__(self, width: int, num_heads: int, mlp_ratio: int, eps: float) -> None:
+    def __init__(self, width: int, num_heads: int, mlp_ratio: int, eps: float, drop_path: float = 0.0) -> None:
         super().__init__()
         self.num_heads = num_heads
+        self.drop_path = DropPath(drop_path)
         self.attention_norm = ModalityNorm(width, eps)
         self.qkv = nn.Linear(width, 3 * width)
         self.attention_out = ResidualOut(width, width)
@@ -94,8 +116,9 @@ class Block(nn.Module):
 
     def forward(self, hidden_BND: Tensor, layout: Layout, *, within: bool) -> Tensor:
         """(B, N, D) -> (B, N, D); `within` keeps video and audio apart."""
-        hidden_BND = hidden_BND + self._attention(self.attention_norm(hidden_BND, layout), layout, within)
-        mixed: Tensor = hidden_BND + self.mlp(self.mlp_norm(hidden_BND, layout))
+        attended_BND = self._attention(self.attention_norm(hidden_BND, layout), layout, within)
+        hidden_BND = hidden_BND + self.drop_path(attended_BND)
+        mixed: Tensor = hidden_BND + self.drop_path(self.mlp(self.mlp_norm(hidden_BND, layout)))
         return mixed
 
     def _attention(self, hidden_BND: Tensor, layout: Layout, within: bool) -> Tensor:

@@ -18,6 +18,9 @@ SIZES: dict[str, dict[str, int]] = {
 ALIGNMENT_PATHS = ("visual", "acoustic", "affect")
 """What descriptions are aligned with: video alone, sound alone, and all that a clip has, fused."""
 CENTRINGS = ("clips", "speakers")
+HEAD_POOLINGS = ("mean", "statistics")
+HEAD_LAYERS = ("last", "all")
+REGRESSION_LOSSES = ("ccc", "mse")
 LOSS_PARTS = ("video_pixels", "video_motion", "audio", "contrastive")
 
 
@@ -42,6 +45,13 @@ class VAEmoConfig(PreTrainedConfig):
     its bounds. `alignment_centring` says what mean is taken off a clip's vector, that of all clips or of its speaker's.
     `alignment_alone_weight` weighs the fused path with each modality alone against that with both. A share `soft_share`
     of a target goes by how alike descriptions are beyond their mean, at `soft_temperature`.
+
+    Downstream: `problem_type`, `id2label` and `num_labels` are those of transformers; a regression's labels are the
+    names of its targets. The head reads the mean, or mean and deviation ("statistics"), of the tokens of the "last"
+    block, or of "all" weighed by a learned softmax. In training a step leaves out a `video_drop_ratio` and an
+    `audio_drop_ratio` of the tokens, and with `one_modality_probability` all of one modality; blocks are skipped for a
+    clip with up to `drop_path_rate`, growing with depth. `class_weights` (one a label) and `label_smoothing` are the
+    classification's, `regression_weights` weigh 1 - CCC and the mean squared error.
     """
 
     model_type = "vaemo"
@@ -95,15 +105,29 @@ class VAEmoConfig(PreTrainedConfig):
     alignment_alone_weight: float = 0.5
     alignment_centring: str = "clips"
 
+    head_pooling: str = "statistics"
+    head_layers: str = "last"
+    head_dropout: float = 0.0
+    drop_path_rate: float = 0.0
+    video_drop_ratio: float = 0.0
+    audio_drop_ratio: float = 0.0
+    one_modality_probability: float = 0.0
+    label_smoothing: float = 0.0
+    class_weights: list[float] | None = None
+    regression_weights: dict[str, float] | None = None
+
     def __post_init__(self, **kwargs: Any) -> None:
         """Fill in the weights of the loss and check what the shapes rest on. Raises ValueError."""
         weights = {"video_pixels": 1.0, "video_motion": 1.0, "audio": 1.0, "contrastive": 0.0025}
         self.loss_weights = {**weights, **(self.loss_weights or {})}
         self.alignment_weights = {**dict.fromkeys(ALIGNMENT_PATHS, 1.0), **(self.alignment_weights or {})}
+        self.regression_weights = {**dict.fromkeys(REGRESSION_LOSSES, 1.0), **(self.regression_weights or {})}
+        _check_names("regression_weights", self.regression_weights, REGRESSION_LOSSES)
         _check_names("loss_weights", self.loss_weights, LOSS_PARTS)
         _check_names("alignment_weights", self.alignment_weights, ALIGNMENT_PATHS)
         self._check_shapes()
         self._check_alignment()
+        self._check_head()
         super().__post_init__(**kwargs)
 
     def _check_shapes(self) -> None:
@@ -138,6 +162,16 @@ class VAEmoConfig(PreTrainedConfig):
             raise ValueError(f"soft_share={self.soft_share} must be between 0 and 1")
         if self.soft_temperature <= 0:
             raise ValueError(f"soft_temperature={self.soft_temperature} must be above 0")
+
+    def _check_head(self) -> None:
+        for setting, known in (("head_pooling", HEAD_POOLINGS), ("head_layers", HEAD_LAYERS)):
+            if getattr(self, setting) not in known:
+                raise ValueError(f"{setting}={getattr(self, setting)!r} must be {' or '.join(known)}")
+        for setting in ("head_dropout", "drop_path_rate", "video_drop_ratio", "audio_drop_ratio", "label_smoothing"):
+            if not 0 <= getattr(self, setting) < 1:
+                raise ValueError(f"{setting}={getattr(self, setting)} must lie in [0, 1)")
+        if not 0 <= self.one_modality_probability <= 1:
+            raise ValueError(f"one_modality_probability={self.one_modality_probability} must lie in [0, 1]")
 
     @classmethod
     def of_size(cls, size: str, **overrides: Any) -> VAEmoConfig:

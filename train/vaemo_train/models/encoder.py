@@ -5,15 +5,17 @@ B clips, T pictures, F audio frames, N tokens, V visible tokens, D width. Tokens
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
+from vaemo_clips.errors import MissingExtraError
 from vaemo_train.models.block import AUDIO, VIDEO, Block, Layout, ModalityNorm, ResidualOut
 from vaemo_train.models.config import VAEmoConfig
 from vaemo_train.models.embedding import FixedPositions, TokenEmbedding
@@ -21,7 +23,12 @@ from vaemo_train.models.patches import audio_token_padding, video_token_padding
 from vaemo_train.models.pooling import mean_of_modalities, pooled
 from vaemo_train.models.position_means import PositionMeans
 
+if TYPE_CHECKING:
+    from vaemo_train.embed.files import ClipEmbedding
+
 Scope = Literal["cross", "within"]
+OnBlock = Callable[[Tensor, Layout], None]
+"""Called with the tokens (B, N, D) that a block gave, and whose they are."""
 
 
 @dataclass
@@ -100,6 +107,7 @@ class VAEmoModel(VAEmoPreTrainedModel):
         r"^contrastive\.",
         r"^target_means\.",
         r"^alignment\.",
+        r"^classifier\.",
     ]
 
     def __init__(self, config: VAEmoConfig) -> None:
@@ -107,10 +115,11 @@ class VAEmoModel(VAEmoPreTrainedModel):
         super().__init__(config)
         self.embedding = TokenEmbedding(config)
         width, heads, eps = config.hidden_size, config.num_attention_heads, config.layer_norm_eps
-        self.lower = nn.ModuleList(
-            [Block(width, heads, config.mlp_ratio, eps) for _ in range(config.num_unimodal_layers)]
-        )
-        self.upper = nn.ModuleList([Block(width, heads, config.mlp_ratio, eps) for _ in range(config.num_cross_layers)])
+        depth = config.num_unimodal_layers + config.num_cross_layers
+        rates = [config.drop_path_rate * place / max(depth - 1, 1) for place in range(depth)]
+        blocks = [Block(width, heads, config.mlp_ratio, eps, rate) for rate in rates]
+        self.lower = nn.ModuleList(blocks[: config.num_unimodal_layers])
+        self.upper = nn.ModuleList(blocks[config.num_unimodal_layers :])
         self.norm = ModalityNorm(width, eps)
         self.post_init()
 
@@ -171,10 +180,12 @@ class VAEmoModel(VAEmoPreTrainedModel):
         audio_visible: Tensor | None = None,
         video_unused: Tensor | None = None,
         audio_unused: Tensor | None = None,
+        on_block: OnBlock | None = None,
     ) -> tuple[Tensor, Layout]:
         """Embed and run the blocks within a modality: (B, N, D), not normed, and whose tokens they are.
 
-        Inputs and errors are those of `forward`. `run_upper` goes on from there, in one scope or in both.
+        Inputs and errors are those of `forward`. `run_upper` goes on from there, in one scope or in both. `on_block` is
+        shown what each block says, not normed.
         """
         self.check_inputs(pixel_values_videos, input_features)
         tokens, padding, sizes = [], [], [0, 0]
@@ -192,15 +203,50 @@ class VAEmoModel(VAEmoPreTrainedModel):
         layout = Layout(sizes[VIDEO], sizes[AUDIO], _joined(padding))
         for block in self.lower:
             hidden_BND = block(hidden_BND, layout, within=True)
+            if on_block is not None:
+                on_block(hidden_BND, layout)
         return hidden_BND, layout
 
-    def run_upper(self, lower_BND: Tensor, layout: Layout, scope: Scope) -> Tensor:
+    def run_upper(self, lower_BND: Tensor, layout: Layout, scope: Scope, on_block: OnBlock | None = None) -> Tensor:
         """Run the upper blocks on what `run_lower` gave, across the modalities or within each, and norm, (B, N, D)."""
         hidden_BND = lower_BND
         for block in self.upper:
             hidden_BND = block(hidden_BND, layout, within=scope == "within")
+            if on_block is not None:
+                on_block(hidden_BND, layout)
         normed: Tensor = self.norm(hidden_BND, layout)
         return normed
+
+    @overload
+    def embed(
+        self, clip: str | Path, start_s: float | None = None, end_s: float | None = None, **settings: Any
+    ) -> ClipEmbedding: ...
+
+    @overload
+    def embed(
+        self, clip: Sequence[str | Path], start_s: float | None = None, end_s: float | None = None, **settings: Any
+    ) -> list[ClipEmbedding]: ...
+
+    def embed(
+        self,
+        clip: str | Path | Sequence[str | Path],
+        start_s: float | None = None,
+        end_s: float | None = None,
+        **settings: Any,
+    ) -> ClipEmbedding | list[ClipEmbedding]:
+        """Return the vectors of a media file, or of several, or of their seconds [start_s, end_s).
+
+        The numbers are those of `vaemo-train embed`; `settings` are its options by the names of `EmbedSettings`, and
+        `precision` (auto, bf16, float32). Raises UserError for a file or segment that cannot be used, or without the
+        packages of vaemo[train].
+        """
+        try:
+            from vaemo_train.embed.files import embed_paths
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(error.name or "a package", "train") from error
+        paths = [clip] if isinstance(clip, str | Path) else clip
+        found = embed_paths(self, [Path(path) for path in paths], start_s, end_s, **settings)
+        return found[0] if isinstance(clip, str | Path) else found
 
     def check_inputs(self, video: Tensor | None, mel: Tensor | None) -> None:
         """Raise ValueError without any input, or for inputs of another shape."""

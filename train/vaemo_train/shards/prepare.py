@@ -3,43 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
-from vaemo_clips.clip import Clip
-from vaemo_clips.errors import MediaError, MissingExtraError, ShardError
+from vaemo_clips.errors import MissingExtraError, ShardError
 from vaemo_clips.manifest import Manifest
 from vaemo_clips.whole_file import locked_folder
-from vaemo_clips.workers import decoding_pool, in_worker, num_cores
+from vaemo_train.shards.decoding import TIMEOUT_S, PrepareOne, Work, clips_with_columns, prepared_clips
 from vaemo_train.shards.finish import write_lists
 from vaemo_train.shards.layout import MARKER, clip_fields
 from vaemo_train.shards.ledger import Ledger
-from vaemo_train.shards.prepared import PreparedClip, prepare_clip
+from vaemo_train.shards.prepared import prepare_clip
 from vaemo_train.shards.record import PASSING_REASONS, Job, Marker
 from vaemo_train.shards.row import ShardSettings
 from vaemo_train.shards.series import ShardSeries
 
-TIMEOUT_S = 120.0
-_TIMEOUT_PER_SECOND = 4.0  # of the clip: a slow machine on a large picture
-_CLIPS_AHEAD = 8  # of each worker: a clip that takes long does not hold up the others
-_SECONDS_AHEAD = 600.0  # of sound and picture, for each worker: what is done waits in memory for its turn
-
 Progress = Callable[[int, int, int], None]
 """Called with clips done, clips in all, clips rejected."""
-PrepareOne = Callable[[Path, Clip, ShardSettings], PreparedClip]
-Prepared = PreparedClip | MediaError
-Outcome = tuple[Clip, list[pa.Array], Prepared]
-"""A clip, its columns in the manifest, and what became of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,65 +115,20 @@ async def _fill(
     if next(_todo(manifest, fields, ledger, options.limit), None) is None:
         return
     (options.out / MARKER).unlink(missing_ok=True)
-    workers = options.workers or num_cores()
-    with (
-        decoding_pool(workers, preload="vaemo_train.shards.prepared") as pool,
-        ShardSeries(options.out, ledger, fields, options.settings, options.clips_per_shard) as series,
-    ):
-        begin = functools.partial(_outcome, pool, manifest.root, options, prepare_one)
-        outcomes = _outcomes(_todo(manifest, fields, ledger, options.limit), begin, workers)
-        async with aclosing(outcomes):
+    outcomes = prepared_clips(
+        _todo(manifest, fields, ledger, options.limit), manifest.root, options.settings,
+        workers=options.workers, timeout_s=options.timeout_s, prepare_one=prepare_one,
+    )  # fmt: skip
+    async with aclosing(outcomes):
+        with ShardSeries(options.out, ledger, fields, options.settings, options.clips_per_shard) as series:
             async for clip, columns, outcome in outcomes:
                 series.add(clip, columns, outcome)
                 on_progress(series.num_clips, total, series.num_rejects)
 
 
-def _todo(
-    manifest: Manifest, fields: list[pa.Field], ledger: Ledger, limit: int | None
-) -> Iterator[tuple[Clip, list[pa.Array]]]:
+def _todo(manifest: Manifest, fields: list[pa.Field], ledger: Ledger, limit: int | None) -> Iterator[Work]:
     """The clips that are not in a shard when this is called, in the manifest's order, with their columns."""
     known = frozenset(ledger.clip_ids)
-    for clip, columns in islice(zip(manifest.clips(), _columns(manifest, fields), strict=True), limit):
+    for clip, columns in islice(clips_with_columns(manifest, fields), limit):
         if clip.clip_id not in known:
             yield clip, columns
-
-
-def _columns(manifest: Manifest, fields: list[pa.Field]) -> Iterator[list[pa.Array]]:
-    names = [column.name for column in fields]
-    for batch in manifest.batches():
-        wanted = batch.select(names)
-        for place in range(batch.num_rows):
-            yield wanted.slice(place, 1).columns
-
-
-async def _outcomes(
-    work: Iterator[tuple[Clip, list[pa.Array]]], begin: Callable[[Clip], Coroutine[Any, Any, Prepared]], workers: int
-) -> AsyncGenerator[Outcome, None]:
-    """What becomes of each clip, in the order of `work`; some are worked on ahead."""
-    ahead: deque[tuple[Clip, list[pa.Array], asyncio.Task[Prepared]]] = deque()
-    seconds = 0.0
-    try:
-        while True:
-            while len(ahead) < workers or (len(ahead) < _CLIPS_AHEAD * workers and seconds < _SECONDS_AHEAD * workers):
-                if (following := next(work, None)) is None:
-                    break
-                clip, columns = following
-                seconds += clip.duration_s
-                ahead.append((clip, columns, asyncio.create_task(begin(clip))))
-            if not ahead:
-                return
-            clip, columns, task = ahead.popleft()
-            yield clip, columns, await task
-            seconds -= clip.duration_s
-    finally:
-        for *_, task in ahead:
-            task.cancel()
-        await asyncio.gather(*(task for *_, task in ahead), return_exceptions=True)
-
-
-async def _outcome(pool: Any, root: Path, options: PrepareOptions, prepare_one: PrepareOne, clip: Clip) -> Prepared:
-    timeout_s = options.timeout_s + _TIMEOUT_PER_SECOND * clip.duration_s
-    try:
-        return await in_worker(pool, timeout_s, clip.path, prepare_one, root / clip.path, clip, options.settings)
-    except MediaError as error:
-        return error

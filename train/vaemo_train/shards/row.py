@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,12 @@ class ShardRow:
     jpeg_ends: NDArray[np.int32]
     sound: NDArray[np.int16] | None
     columns: Mapping[str, Any] = field(default_factory=dict)
+
+    def only(self, modality: str) -> ShardRow:
+        """The row with nothing but its "audio" or its "video"; as it is for anything else."""
+        if modality == "audio":
+            return replace(self, jpegs=memoryview(b""), jpeg_ends=np.zeros(0, np.int32))
+        return replace(self, sound=None) if modality == "video" else self
 
     def jpeg(self, slot: int) -> memoryview | None:
         """The picture of a slot, None where the face was not seen or the row has ended."""

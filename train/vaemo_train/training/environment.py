@@ -33,20 +33,22 @@ def rank() -> int:
 
 def resolve_bf16(recipe: TrainingRecipe) -> bool:
     """Return whether matrix products are in bfloat16. Raises RecipeError where the machine has none."""
-    import torch
-
     wanted = recipe.precision.bf16
     if wanted is False:
         return False
-    if torch.cuda.is_available():
-        able = bool(torch.cuda.is_bf16_supported(including_emulation=False))
-        where = torch.cuda.get_device_name()
-    else:
-        able = _cpu_has_bf16()
-        where = f"this CPU ({torch.backends.cpu.get_cpu_capability()})"
+    able, where = has_bf16()
     if wanted is True and not able:
         raise RecipeError(f"precision.bf16: {where} has no bfloat16; give auto or false")
     return able
+
+
+def has_bf16() -> tuple[bool, str]:
+    """Return whether this machine multiplies in bfloat16, and the name of what does or does not."""
+    import torch
+
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False)), torch.cuda.get_device_name()
+    return _cpu_has_bf16(), f"this CPU ({torch.backends.cpu.get_cpu_capability()})"
 
 
 def check_compile(recipe: TrainingRecipe) -> None:

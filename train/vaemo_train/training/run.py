@@ -118,9 +118,11 @@ class _Run:
         watching = Watching(self.console, writer)
         self.stage.watch(watching, self.model, self.arguments.bf16)
         trainer = self._trainer(watching)
+        chosen: dict[str, Any] = {}
         try:
             state = self._train(trainer)
             if state == "done" and is_first:
+                chosen = self.stage.before_saving(trainer.unwrapped)
                 self._save_model(trainer)
         except (UserError, KeyboardInterrupt) as error:
             if session is not None:
@@ -133,7 +135,7 @@ class _Run:
                 writer.close()
         found, step = watching.last_diagnostics, trainer.state.global_step
         monitored = found.as_dict() if found else None
-        wall_s = session.end(state, step, monitor=monitored, error=None) if session else 0.0
+        wall_s = session.end(state, step, monitor=monitored, error=None, **chosen) if session else 0.0
         last = last_checkpoint(self.folder.checkpoints)
         return RunSummary(
             self.folder, state, step, self.arguments.max_steps, wall_s, watching.last_losses, found, last,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import typer
@@ -33,9 +34,25 @@ def run_training(train: Callable[[], RunSummary]) -> None:
 
     Raises the UserErrors of `train` on the first process; the others say what is theirs alone, and leave with 2.
     """
+    with leaving_together():
+        summary = train()
+        if rank() == 0:
+            for line in summary_lines(summary):
+                typer.echo(line)
+    if summary.state == "interrupted":
+        raise typer.Exit(130)
+
+
+@contextmanager
+def leaving_together() -> Iterator[None]:
+    """Run a block that trains on every process, and part in peace.
+
+    Leaves with 130 at a second Ctrl-C. Raises the block's UserErrors on the first process; the others say what is
+    theirs alone, and leave with 2.
+    """
     first = rank() == 0
     try:
-        summary = train()
+        yield
     except KeyboardInterrupt:
         if first:
             typer.echo("stopped at once; --resume goes on from the last checkpoint, if there is one", err=True)
@@ -46,12 +63,7 @@ def run_training(train: Callable[[], RunSummary]) -> None:
         if not isinstance(error, _ON_ALL):
             typer.echo(f"error on process {rank()}: {error}", err=True)
         raise typer.Exit(2) from None
-    if first:
-        for line in summary_lines(summary):
-            typer.echo(line)
     _part_from_others()
-    if summary.state == "interrupted":
-        raise typer.Exit(130)
 
 
 def _part_from_others() -> None:

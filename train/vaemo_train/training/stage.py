@@ -54,6 +54,10 @@ class Stage(ABC):
         """What run.json says of the stage's own."""
         return {}
 
+    def before_saving(self, model: Any) -> dict[str, Any]:
+        """Change the model that a finished training leaves, on process 0; what run.json says of it."""
+        return {}
+
     def next_commands(self, run: Path) -> Iterator[str]:
         """What a user is likely to do next with a run that is done."""
         yield from ()

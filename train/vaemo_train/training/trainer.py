@@ -94,7 +94,7 @@ class StageTrainer(Trainer):
         seed = int(inputs["batch_seed"])
         chance = torch.Generator().manual_seed((seed + 2) % 2**63)  # the model draws from seed and seed + 1
         with torch.no_grad():
-            features = self._augment(inputs, chance)
+            features = self.change_features(self._augment(inputs, chance), inputs, seed)
         output: Any = model(
             **features,
             clip_number=inputs["clip_number"],
@@ -104,6 +104,10 @@ class StageTrainer(Trainer):
         )
         self._note(output, inputs)
         return (output.loss, output) if return_outputs else output.loss
+
+    def change_features(self, features: Batch, inputs: Batch, seed: int) -> Batch:
+        """What a stage makes of the augmented batch before the model gets it; `seed` is the batch's."""
+        return features
 
     def more_inputs(self, inputs: Batch, seed: int) -> dict[str, Any]:
         """What a stage's model gets besides the augmented batch; `seed` is the batch's."""
@@ -228,7 +232,12 @@ class StageTrainer(Trainer):
 
     def write_model(self, folder: Path) -> None:
         """Save configuration and weights, as `from_pretrained` reads them."""
-        self.accelerator.unwrap_model(self.model, keep_torch_compile=False).save_pretrained(folder)
+        self.unwrapped.save_pretrained(folder)
+
+    @property
+    def unwrapped(self) -> Any:
+        """The model itself, without what distributes or compiles it."""
+        return self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
 
     @property
     def _window_file(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vaemo_clips.errors import RecipeError
-from vaemo_train.data.dataset import BOTH, PICTURE_ONLY, SOUND_ONLY, WindowDataset
+from vaemo_train.data.dataset import BOTH, PICTURE_ONLY, SOUND_ONLY, Modality, WindowDataset
 from vaemo_train.evaluate.folds import Holdout
 from vaemo_train.shards.folder import ShardFolder
 from vaemo_train.training.environment import rank
@@ -55,12 +55,19 @@ def open_data(
     RecipeError, TrainingError.
     """
     folder = ShardFolder.open(data)
-    _check_pictures(image_size, folder, image_size_of)
+    check_pictures(image_size, folder, image_size_of)
     monitored = bool(recipe.monitor.every_steps or recipe.figure.every_steps)
     rows = choose_rows(folder.rows, holdout, recipe.monitor.num_clips, recipe.monitor.seed, monitored)
     if choose is not None:
         rows = choose(folder, rows)
-    dataset = WindowDataset(folder, rows.train, seed=recipe.seed)
+    return training_data(recipe, folder, rows, num_processes)
+
+
+def training_data(
+    recipe: TrainingRecipe, folder: ShardFolder, rows: RowChoice, num_processes: int, modality: Modality = "any"
+) -> TrainingData:
+    """The batches of the rows chosen, with what `modality` leaves of a row. Raises TrainingError for too few rows."""
+    dataset = WindowDataset(folder, rows.train, seed=recipe.seed, modality=modality)
     stream = BatchStream(
         dataset,
         recipe.batch.per_device,
@@ -76,7 +83,7 @@ def open_data(
     return TrainingData(folder, rows, dataset, stream)
 
 
-def _check_pictures(wanted: int, folder: ShardFolder, whose: str) -> None:
+def check_pictures(wanted: int, folder: ShardFolder, whose: str) -> None:
     """Raise RecipeError where the model asks for larger pictures than were stored."""
     stored = folder.settings.size_px
     if wanted > stored:

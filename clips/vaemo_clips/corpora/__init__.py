@@ -1,0 +1,1 @@
+"""Known corpora of emotion: their official folders, file names and lists, read as sources of clips."""

@@ -1,0 +1,143 @@
+"""The classifier: what it reads, what is left out in training, and what it is loaded from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.support.tiny_classifier import tiny_classifier, tiny_encoder_folder
+from tests.support.tiny_vaemo import tiny_batch, tiny_config
+from vaemo_clips.errors import CheckpointError
+from vaemo_train.models import VAEmoModel
+from vaemo_train.models.classification import REGRESSION, VAEmoForClassification, load_classifier
+from vaemo_train.models.classifier_head import ClipNorm
+from vaemo_train.models.downstream_loss import cross_entropy, one_minus_ccc
+
+
+def test_begins_with_the_encoder_of_another_stage_and_a_new_head(tmp_path: Path) -> None:
+    folder = tiny_encoder_folder(tmp_path / "stage1", seed=3)
+    model = VAEmoForClassification.from_encoder(folder, ("a", "b"), head_pooling="mean")
+    encoder = VAEmoModel.from_pretrained(folder)
+    assert model.names == ("a", "b")
+    assert model.config.num_labels == 2
+    for name, value in encoder.state_dict().items():
+        assert torch.equal(value, model.vaemo.state_dict()[name]), name
+
+
+def test_a_saved_classifier_says_the_same_when_it_is_loaded(tmp_path: Path) -> None:
+    model, batch = tiny_classifier(), tiny_batch()
+    model.train()
+    model(**batch, labels=torch.tensor([0, 1, 2, 0]), batch_seed=1)  # running means move
+    model.eval()
+    model.save_pretrained(tmp_path)
+    loaded = load_classifier(tmp_path)
+    assert loaded.names == model.names
+    assert torch.equal(loaded(**batch).logits, model(**batch).logits)
+    assert torch.equal(VAEmoModel.from_pretrained(tmp_path).norm.weight, model.vaemo.norm.weight)
+
+
+def test_a_model_of_pretraining_is_no_classifier(tmp_path: Path) -> None:
+    folder = tiny_encoder_folder(tmp_path / "model")
+    with pytest.raises(CheckpointError, match=r"knows no classes: it is a model of pre-training; fine-tune it first"):
+        load_classifier(tmp_path)
+    with pytest.raises(CheckpointError, match="no model in it; give a run of `vaemo-train finetune`"):
+        load_classifier(folder / "nothing")
+
+
+def test_an_encoder_of_other_shapes_is_refused(tmp_path: Path) -> None:
+    folder = tiny_encoder_folder(tmp_path)
+    with pytest.raises(CheckpointError, match=r"has no encoder of this shape: .* is missing or of another size"):
+        VAEmoForClassification.from_encoder(folder, ("a", "b"), hidden_size=64)
+
+
+def test_a_clip_without_sound_is_judged_by_its_pictures_alone() -> None:
+    model, batch = tiny_classifier(), tiny_batch(2)
+    masks = {
+        "video_padding_mask": torch.zeros(2, 16, dtype=torch.bool),
+        "audio_padding_mask": torch.tensor([[True], [False]]).expand(2, 256),
+    }
+    both = model(**batch, **masks)
+    alone = model(pixel_values_videos=batch["pixel_values_videos"][:1])
+    assert torch.allclose(both.logits[0], alone.logits[0], atol=1e-5)
+    assert both.has_input.tolist() == [True, True]
+    none = model(input_features=batch["input_features"], audio_padding_mask=masks["audio_padding_mask"])
+    assert none.has_input.tolist() == [False, True]
+
+
+def test_what_is_left_out_in_training_hangs_on_the_seed_alone() -> None:
+    dropped = {"video_drop_ratio": 0.5, "audio_drop_ratio": 0.5, "one_modality_probability": 0.5}
+    logits = []
+    for seed in (1, 1, 2):
+        model = tiny_classifier(**dropped)
+        model.train()
+        logits.append(model(**tiny_batch(), batch_seed=seed).logits)
+    assert torch.equal(logits[0], logits[1])
+    assert not torch.equal(logits[0], logits[2])
+
+
+@pytest.mark.parametrize("layers", ["last", "all"])
+def test_every_weight_of_the_head_learns(layers: str) -> None:
+    model, batch = tiny_classifier(head_layers=layers), tiny_batch()
+    model.train()
+    torch.nn.init.normal_(model.classifier.linear[0].weight)  # so that what layers weigh matters
+    torch.nn.init.normal_(model.classifier.linear[1].weight)
+    output = model(**batch, labels=torch.tensor([0, 1, 2, 0]), batch_seed=0)
+    output.loss.backward()
+    for name, parameter in model.classifier.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, name
+            assert parameter.grad.abs().sum() > 0, name
+    assert model.classifier.layer_weights.requires_grad == (layers == "all")
+
+
+def test_a_regression_gives_values_and_weighs_its_losses() -> None:
+    model = tiny_classifier(
+        ("valence", "arousal"), problem_type=REGRESSION, regression_weights={"ccc": 2.0, "mse": 0.5}
+    )
+    target = torch.tensor([[0.1, -0.5], [0.9, 0.5], [-0.3, 0.0], [0.4, 0.4]])
+    output = model(**tiny_batch(), labels=target)
+    assert set(output.parts) == {"ccc", "mse"}
+    assert output.loss.item() == pytest.approx(2 * output.parts["ccc"].item() + 0.5 * output.parts["mse"].item())
+
+
+def test_clip_norm_standardises_over_the_clips_that_are_there() -> None:
+    norm, values = ClipNorm(3), torch.randn(6, 3) * 4 + 10
+    is_there = torch.tensor([True, True, True, True, False, False])
+    normed = norm(values, is_there)[:4]
+    assert torch.allclose(normed.mean(0), torch.zeros(3), atol=1e-5)
+    assert torch.allclose(normed.std(0, unbiased=False), torch.ones(3), atol=1e-3)
+    before = norm.mean.clone()
+    assert torch.equal(norm(values[:1], is_there[:1]), (values[:1] - before) * (norm.variance + 1e-5).rsqrt())
+    assert torch.equal(norm.mean, before)  # one clip has no deviation
+
+
+def test_cross_entropy_is_torchs_own_and_leaves_out_what_has_no_weight() -> None:
+    logits, labels = torch.randn(5, 3), torch.tensor([0, 1, 2, 1, 0])
+    weights = torch.tensor([1.0, 2.0, 0.5])
+    expected = torch.nn.functional.cross_entropy(logits[:4], labels[:4], label_smoothing=0.0, weight=weights)
+    target = torch.nn.functional.one_hot(labels, 3).float()
+    counts = torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0])
+    assert cross_entropy(logits, target, counts, weights, 0.0).item() == pytest.approx(expected.item(), abs=1e-6)
+    smooth = torch.nn.functional.cross_entropy(logits, labels, label_smoothing=0.1)
+    assert cross_entropy(logits, target, torch.ones(5), None, 0.1).item() == pytest.approx(smooth.item(), abs=1e-6)
+
+
+def test_one_minus_ccc_is_0_for_equal_values_and_1_for_a_constant() -> None:
+    target = torch.tensor([[0.0], [1.0], [2.0]])
+    assert one_minus_ccc(target, target, torch.ones(3)).item() == pytest.approx(0.0, abs=1e-6)
+    assert one_minus_ccc(torch.ones(3, 1), target, torch.ones(3)).item() == pytest.approx(1.0)
+    # Lin 1989: 2 cov / (var x + var y + (mean difference)^2) with population moments
+    assert one_minus_ccc(target + 1, target, torch.ones(3)).item() == pytest.approx(1 - 2 * (2 / 3) / (4 / 3 + 1))
+
+
+def test_drop_path_skips_blocks_in_training_only() -> None:
+    torch.manual_seed(0)
+    model = VAEmoModel(tiny_config(drop_path_rate=0.9))
+    batch = tiny_batch(2)
+    model.eval()
+    assert torch.equal(model(**batch).last_hidden_state, model(**batch).last_hidden_state)
+    assert [block.drop_path.rate for block in [*model.lower, *model.upper]] == pytest.approx([0.0, 0.45, 0.9])
+    model.train()
+    assert not torch.equal(model(**batch).last_hidden_state, model(**batch).last_hidden_state)

@@ -1,0 +1,200 @@
+"""Whatever interrupts `embed`, the same command goes on and the same file comes out; memory does not grow."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tests.support.servers import REPOSITORY
+from tests.support.shard_folders import Called, vaemo_train_here
+from tests.support.synthetic_shards import write_shards
+from tests.support.tiny_vaemo import tiny_config, tiny_model
+from vaemo_clips.errors import RunFolderError
+from vaemo_train.embed import part, parts
+from vaemo_train.models import VAEmoProcessor
+from vaemo_train.shards.row import ShardSettings
+
+FACE_PX = 64
+KILLED = """
+import os, signal, sys
+from vaemo_train.cli import main
+from vaemo_train.embed import part, parts
+part.CLIPS_PER_PART = 4
+moment, left = sys.argv[1], [int(sys.argv[2])]
+def struck(plain, after):
+    def call(*values, **named):
+        if after:
+            found = plain(*values, **named)
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return found if after else plain(*values, **named)
+    return call
+if moment == "rows":
+    parts._write_table = struck(parts._write_table, True)
+elif moment == "part":
+    parts.Parts.add = struck(parts.Parts.add, True)
+elif moment == "join":
+    parts._write_tables = struck(parts._write_tables, False)
+else:
+    parts.Parts.remove = struck(parts.Parts.remove, False)
+sys.argv = ["vaemo-train", *sys.argv[3:]]
+main()
+"""
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(part, "CLIPS_PER_PART", 4)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eighteen short clips, some without what is asked for: five parts, of which the last is small."""
+    path = tmp_path_factory.mktemp("embed") / "shards"
+    kinds = ("both", "audio", "both", "video")
+    return write_shards(path, 18, modality=kinds, seconds=(0.6, 3.0), settings=ShardSettings(size_px=FACE_PX))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    tiny_model().save_pretrained(folder)
+    VAEmoProcessor.of(tiny_config(), FACE_PX).save_pretrained(folder)
+    return folder
+
+
+def command(shards: Path, model: Path, out: Path, *options: str) -> list[str]:
+    words = ["embed", shards, "--model", model, "--out", out, "--precision", "float32", "--modality", "audio"]
+    return [*map(str, words), *options]
+
+
+def embedded(shards: Path, model: Path, out: Path, *options: str) -> Called:
+    return vaemo_train_here(*command(shards, model, out, *options))
+
+
+@pytest.fixture(scope="module")
+def whole(shards: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
+    """The file and its rejects, of an undisturbed command."""
+    out = tmp_path_factory.mktemp("whole") / "out.parquet"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(part, "CLIPS_PER_PART", 4)
+        done = embedded(shards, model, out)
+    assert "14 clips embedded + 4 rejected = 18" in done.stdout, done.stderr
+    return files(out)
+
+
+def files(out: Path) -> tuple[bytes, bytes]:
+    return out.read_bytes(), parts.rejects_path(out).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("moment", "count", "left"), [("rows", 3, 10), ("part", 2, 10), ("join", 6, 0), ("removal", 1, 0)]
+)
+def test_a_killed_command_goes_on_and_ends_with_the_same_files(
+    shards: Path, model: Path, whole: tuple[bytes, bytes], tmp_path: Path, moment: str, count: int, left: int
+) -> None:
+    out = tmp_path / "out.parquet"
+    words = [sys.executable, "-c", KILLED, moment, str(count), *command(shards, model, out)]
+    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, timeout=120, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert out.exists() == (moment == "removal")
+    again = embedded(shards, model, out)
+    assert f"{left} clips embedded now" in again.stdout if left else "0 clips embedded now" not in again.stdout
+    assert files(out) == whole
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.parquet", "out.rejects.parquet"]
+
+
+def test_ctrl_c_is_told_and_what_is_finished_stays(
+    shards: Path, model: Path, whole: tuple[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.parquet"
+    interrupt_after(2, monkeypatch)
+    done = embedded(shards, model, out)
+    assert done.returncode == 130
+    assert "the same command goes on" in done.stderr
+    monkeypatch.undo()
+    monkeypatch.setattr(part, "CLIPS_PER_PART", 4)
+    assert "10 clips embedded now" in embedded(shards, model, out).stdout
+    assert files(out) == whole
+
+
+def interrupt_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C when so many parts are finished."""
+    plain, left = parts.Parts.add, [count]
+
+    def add(*values: object) -> parts.PartRecord:
+        found = plain(*values)  # type: ignore[arg-type]
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        return found
+
+    monkeypatch.setattr(parts.Parts, "add", add)
+
+
+def test_unfinished_parts_of_another_command_or_damaged_ones_are_not_used(
+    shards: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.parquet"
+    with monkeypatch.context() as patch:
+        interrupt_after(2, patch)
+        embedded(shards, model, out)
+    told = embedded(shards, model, out, "--pooling", "statistics").stderr
+    assert "an unfinished command with pooling mean, not statistics; run that one to its end" in told
+    other = tmp_path / "other"
+    tiny_model(seed=1).save_pretrained(other)
+    VAEmoProcessor.of(tiny_config(), FACE_PX).save_pretrained(other)
+    assert "an unfinished command with another model; run that one" in embedded(shards, other, out).stderr
+    cut = parts.parts_folder(out) / "part-00001.parquet"
+    cut.write_bytes(cut.read_bytes()[:-8])
+    assert "part-00001.parquet: missing or cut short; delete" in embedded(shards, model, out).stderr
+
+
+def test_two_commands_do_not_share_a_file(shards: Path, model: Path, tmp_path: Path) -> None:
+    from vaemo_clips.whole_file import locked_folder
+
+    out = tmp_path / "out.parquet"
+    with locked_folder(parts.parts_folder(out)):
+        told = embedded(shards, model, out).stderr
+    assert "is in use by another run" in told
+
+
+def test_a_part_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    out = tmp_path / "out.parquet"
+    own = parts.Parts(out, {"model": "1"})
+    own.folder.mkdir()
+    assert own.begin() == []
+    with pytest.raises(RunFolderError, match="another model"):
+        parts.Parts(out, {"model": "2"}).begin()
+
+
+MEASURED = """
+import resource, sys
+from vaemo_train.cli import app
+from vaemo_train.embed import part
+part.CLIPS_PER_PART = 16
+app(sys.argv[1:], standalone_mode=False)
+print("peak MB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def test_memory_is_that_of_a_part_however_many_clips_there_are(model: Path, tmp_path: Path) -> None:
+    peaks = []
+    for count in (50, 500):
+        shards = write_shards(
+            tmp_path / str(count), count, modality="audio", seconds=0.5, settings=ShardSettings(size_px=FACE_PX)
+        )
+        words = command(shards, model, tmp_path / f"{count}.parquet", "--workers", "1")
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURED, *words], capture_output=True, text=True, timeout=300, check=True
+        )
+        peaks.append(float(done.stdout.split()[-1]))
+        assert pq.read_metadata(tmp_path / f"{count}.parquet").num_rows == count
+    assert np.ptp(peaks) < 40, f"{peaks} MB"

@@ -1,0 +1,73 @@
+"""Tables of a cross-validation say what was found, how sure it is, and what guessing would score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from io import StringIO
+from typing import Any
+
+from rich.console import Console
+
+from tests.support.synthetic_outcome import EMOTIONS, synthetic_outcome
+from vaemo_train.evaluate.gathered_results import results_of
+from vaemo_train.evaluate.outcome import Outcome
+from vaemo_train.evaluate.outcome_report import noise_report, outcome_report, recall_report
+from vaemo_train.evaluate.results_file import Results
+from vaemo_train.evaluate.scores import Estimate
+
+SMALL: dict[str, Any] = {"num_speakers": 6, "clips_each": 20, "num_folds": 3, "num_seeds": 2}
+
+
+def results(noise: Mapping[str, Outcome] | None = None, **settings: Any) -> Results:
+    return results_of(
+        synthetic_outcome(**{**SMALL, **settings}), folds="column fold", selection="last epoch", recipe={"lr": 1e-3},
+        pretraining={"2": "yes"}, noise=noise,
+    )  # fmt: skip
+
+
+def printed(*tables: object) -> str:
+    console = Console(width=120, record=True, file=StringIO())
+    console.print(*tables)
+    return console.export_text()
+
+
+def test_the_table_shows_every_modality_with_its_spread_and_what_guessing_scores() -> None:
+    found = results(without_video=0.3)
+    text = printed(outcome_report(found, "speech"))
+    for words in ("V (video alone)", "A (sound alone)", "VA (both)", "any (what there is)", "always "):
+        assert words in text
+    war = found.scores["A"].war.estimate  # type: ignore[union-attr]
+    assert f"{100 * war.mean:.1f} ± {100 * war.deviation:.1f}" in text
+    assert str(war.interval) in text
+    assert "over 2 seeds; 95 % intervals over 6 speakers; 3 folds (column fold)" in text
+    assert "pre-training saw speakers who are tested in 1 fold (2)" in text
+
+
+def test_the_table_of_recalls_has_a_row_a_class() -> None:
+    text = printed(recall_report(results()))
+    for name in EMOTIONS:
+        assert f" {name} " in text
+    assert "12.5" in text
+
+
+def test_the_table_of_a_regression_has_a_row_a_target_and_their_mean() -> None:
+    text = printed(outcome_report(results(is_regression=True)))
+    assert "CCC" in text
+    assert text.count("valence") == text.count("arousal") == text.count("mean   ") - 1 == 3
+    assert "always the mean" in text
+
+
+def test_the_table_of_noise_compares_with_the_clips_as_they_are() -> None:
+    worse = synthetic_outcome(**SMALL, without_video=1.0)
+    found = results(noise={"drop=0.75": worse})
+    text = printed(noise_report(found))
+    clean, noisy = (line.split() for line in text.splitlines() if line.startswith((" as they are", " drop=0.75")))
+    assert clean[3:6] == str(replace(_estimate(found.scores["V"], "war"), interval=None)).split()
+    assert noisy[1:3] == ["-", "-"], "video alone says nothing where there is none"
+    assert noisy[3:6] == str(replace(_estimate(found.noise["drop=0.75"]["A"], "war"), interval=None)).split()
+
+
+def _estimate(scores: Any, name: str) -> Estimate:
+    found: Estimate = getattr(scores, name).estimate
+    return found

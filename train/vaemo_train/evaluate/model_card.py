@@ -1,0 +1,195 @@
+"""A model card of the Hugging Face Hub: what a fine-tuned model is, how well it does and how that was found out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import yaml
+
+from vaemo_train.evaluate.card_tables import data_lines, fold_table, noise_table, recall_table, score_table, split_lines
+from vaemo_train.evaluate.results_file import ClassScores, Results
+
+_METRICS: Final = {
+    "war": ("accuracy", "WAR (accuracy)", None),
+    "uar": ("recall", "UAR (macro recall)", {"average": "macro"}),
+    "wf1": ("f1", "WF1 (weighted F1)", {"average": "weighted"}),
+    "ccc": ("ccc", "CCC, mean over targets", None),
+    "pcc": ("pearsonr", "PCC, mean over targets", None),
+    "rmse": ("rmse", "RMSE, mean over targets", None),
+}
+"""Of each score its id on the Hub, the name that it is shown by, and arguments."""
+_FEWER_SPEAKERS: Final = 50
+_USE: Final = """```python
+from vaemo_train.models import VAEmoModel
+model = VAEmoModel.from_pretrained("path/to/this/folder")
+vector = model.embed("clip.mp4")
+```
+
+and its {what} of prepared clips (`vaemo-train prepare`):
+
+```python
+from pathlib import Path
+from vaemo_train.evaluate.predict import predict
+from vaemo_train.models.classification import load_classifier
+from vaemo_train.shards.folder import ShardFolder
+
+model = load_classifier(Path("path/to/this/folder"))
+said = predict(model, ShardFolder.open(Path("shards")), num_windows={windows})
+```
+"""
+_LIMITS: Final = """\
+- **What it hears and sees is expression, not feeling.** Labels are what people were asked to act, or what others
+  thought that they saw. Acted emotion is stronger and more uniform than spontaneous emotion; scores on acted clips do
+  not carry over to everyday talk.
+- **Culture and language.** How emotion is shown and named differs between cultures, languages, ages, and people with
+  and without conditions that change voice or face. How it does for those who are not in the data above is not known.
+- **Not for decisions about people**: not for hiring, teaching, policing, credit, insurance, border control, diagnosis,
+  or watching people at work or school. Laws forbid or restrict emotion recognition: the EU AI Act (Regulation (EU)
+  2024/1689) prohibits it at work and in education but for medical or safety reasons (article 5(1)(f)), and counts other
+  uses as high-risk (annex III) with a duty to inform (article 50). Check what holds where you are.
+- **Its probabilities are not calibrated**, and it names one of its classes also for clips that show none of them.
+- Faces and voices are personal data; do not use it on people who have not agreed.
+"""
+_CITATION: Final = """\
+This is an independent implementation of the method below. The paper's weights and code were not used; architecture and
+hyper-parameters are ours wherever the paper does not state them, those of fine-tuning always. These scores are not the
+paper's.
+
+```bibtex
+@inproceedings{cheng2025vaemo,
+  title     = {{VAEmo}: Efficient Representation Learning for Visual-Audio Emotion with Knowledge Injection},
+  author    = {Cheng, Hao and Zhao, Zhiwei and He, Yichao and Hu, Zhenzhen and Li, Jia and Wang, Meng
+               and Hong, Richang},
+  booktitle = {Proceedings of the ACM International Conference on Multimedia},
+  year      = {2025},
+  note      = {arXiv:2505.02331}
+}
+```
+"""
+
+
+def model_card(
+    results: Results | Mapping[str, Any],
+    *,
+    name: str = "vaemo-finetuned",
+    corpus: str | None = None,
+    license_name: str | None = None,
+    weights: str = "",
+) -> str:
+    """Return a card in Markdown with front matter that the Hub understands.
+
+    `results` are those of `read_results`, or the content of results.json; `corpus` is the data's name, by default
+    `data.corpus` of the results. `license_name` is an identifier of the Hub; without one the card names none, and
+    whoever publishes the weights must. `weights` is a sentence that says which weights lie beside the card.
+    Raises pydantic's ValidationError for content that is no results.
+    """
+    found = results if isinstance(results, Results) else Results.model_validate(results)
+    corpus = corpus or found.data.get("corpus")
+    sections = {
+        "How to use it": _USE.format(
+            what="values" if found.is_regression else "classes", windows=found.protocol.num_windows
+        ),
+        "Scores": "\n\n".join(_scores(found, weights)),
+        "How it was tested": "\n".join(split_lines(found)) + "\n\n" + fold_table(found),
+        "Training data": "\n".join(data_lines(found, corpus)),
+        "Recipe": _recipe(found),
+        "Limits and risks": "\n".join(_few_speakers(found)) + _LIMITS,
+        "Citation": _CITATION,
+    }
+    body = "\n".join(f"## {heading}\n\n{text.strip()}\n" for heading, text in sections.items())
+    return (
+        f"---\n{_front_matter(found, name, corpus, license_name)}\n---\n\n# {name}\n\n{_what(found, corpus)}\n\n{body}"
+    )
+
+
+def _front_matter(results: Results, name: str, corpus: str | None, license_name: str | None) -> str:
+    from huggingface_hub import ModelCardData
+
+    sees = results.protocol.trained_on
+    facts: dict[str, Any] = {
+        "model_name": name,
+        "library_name": "vaemo",
+        "pipeline_tag": "audio-classification" if sees == "A" else "video-classification",
+        "tags": ["emotion-recognition", "affective-computing", "audio-visual", "vaemo", results.task.replace("_", "-")],
+        "metrics": [_METRICS[score][0] for score in results.chance[results.main]],
+        "eval_results": list(_eval_results(results, corpus)),
+    }
+    if license_name is not None:
+        facts["license"] = license_name
+    return str(ModelCardData(**facts).to_yaml()).strip()
+
+
+def _eval_results(results: Results, corpus: str | None) -> Iterator[Any]:
+    from huggingface_hub import EvalResult
+
+    protocol = results.protocol
+    split = f"{protocol.num_folds} folds, {len(protocol.seeds)} seeds" if protocol.num_folds > 1 else "test"
+    scores = results.scores[results.main]
+    for score in ("war", "uar", "wf1") if isinstance(scores, ClassScores) else ("ccc", "pcc", "rmse"):
+        kind, shown, arguments = _METRICS[score]
+        mean = getattr(scores, score).mean
+        if mean is not None:
+            yield EvalResult(
+                task_type="audio-classification" if protocol.trained_on == "A" else "video-classification",
+                task_name="emotion recognition",
+                dataset_type=re.sub(r"[^a-z0-9]+", "-", corpus.lower()).strip("-") if corpus else "custom",
+                dataset_name=corpus or "not named",
+                dataset_split=split,
+                metric_type=kind,
+                metric_name=f"{shown}, {results.main}",
+                metric_value=round(mean, 4),
+                metric_args=arguments,
+            )
+
+
+def _what(results: Results, corpus: str | None) -> str:
+    names = ", ".join(results.names)
+    task = f"gives {names}" if results.is_regression else f"names one of {len(results.names)} emotions ({names})"
+    given = {"V": "video", "A": "sound", "VA": "video and sound", "any": "video, sound, or both"}
+    on = f" on {corpus}" if corpus else ""
+    return (
+        f"A VAEmo encoder, one transformer for picture and sound, fine-tuned{on}: it {task} of a short clip in which "
+        f"one person speaks or is seen. It was trained on {given[results.protocol.trained_on]}, and takes what a clip "
+        f"has."
+    )
+
+
+def _scores(results: Results, weights: str) -> Iterator[str]:
+    protocol = results.protocol
+    trainings = protocol.num_folds * len(protocol.seeds)
+    yield (
+        f"Means over {len(protocol.seeds)} seeds ± their standard deviation"
+        + (f", 95 % bootstrap intervals over {protocol.intervals}" if protocol.intervals else "")
+        + f". They are of {trainings} trainings by the same recipe, each tested on clips that it was not trained on. "
+        + weights
+    ).strip()
+    yield score_table(results)
+    if results.recalls:
+        yield "Recall of each class, in percent:"
+        yield recall_table(results)
+    if results.noise:
+        yield "The same clips made worse (sound noise by its SNR in dB, blur in pixels, share of pictures dropped):"
+        yield noise_table(results)
+
+
+def _recipe(results: Results) -> str:
+    text = yaml.safe_dump(results.recipe, sort_keys=False, allow_unicode=True, width=110).strip()
+    lines = [f"```yaml\n{text}\n```"]
+    if results.versions:
+        lines.append("Versions: " + ", ".join(f"{name} {version}" for name, version in results.versions.items()) + ".")
+    if results.seconds is not None:
+        lines.append(f"All trainings and tests took {results.seconds / 60:,.0f} minutes.")
+    return "\n\n".join(lines)
+
+
+def _few_speakers(results: Results) -> Iterator[str]:
+    speakers = results.data.get("num_speakers")
+    if speakers is None:
+        yield "- **Nobody knows how many people speak in the data**, nor whether some are in training and test.\n"
+    elif speakers < _FEWER_SPEAKERS:
+        yield (
+            f"- **It was trained and tested on {speakers} people.** The intervals say what {speakers} other people of "
+            f"the same kind would change, no more than that.\n"
+        )

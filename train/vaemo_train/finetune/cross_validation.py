@@ -1,0 +1,280 @@
+"""Fine-tuning of every fold with every seed, each tested on speakers that it never saw; scores over all of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import torch
+
+from vaemo_clips.errors import RecipeError, RunFolderError
+from vaemo_clips.whole_file import write_text
+from vaemo_train.evaluate.folds import texts
+from vaemo_train.evaluate.gathered_results import results_of
+from vaemo_train.evaluate.model_card import model_card
+from vaemo_train.evaluate.outcome import Outcome
+from vaemo_train.evaluate.predict import predict
+from vaemo_train.evaluate.predictions_file import write_predictions
+from vaemo_train.evaluate.results_file import Results, write_results
+from vaemo_train.finetune.figures import write_figures
+from vaemo_train.finetune.recipe import FinetuneRecipe
+from vaemo_train.finetune.run import Finetuning, Task
+from vaemo_train.finetune.seen import Seen, saw_test_speakers
+from vaemo_train.finetune.selection import modalities_of, truth_of
+from vaemo_train.finetune.splits import Split, make_splits
+from vaemo_train.finetune.targets import Targets
+from vaemo_train.models.classification import load_classifier
+from vaemo_train.shards.folder import ShardFolder
+from vaemo_train.stage2.beginning import find_init, init_identity
+from vaemo_train.training import environment
+from vaemo_train.training.console import TrainingConsole
+from vaemo_train.training.record import RunFolder
+from vaemo_train.training.recipe_file import recipe_text
+from vaemo_train.training.run import RunSummary, from_first, run_stage
+
+FORMAT_VERSION: Final = 1
+PROTOCOL: Final = "protocol.json"
+PREDICTIONS: Final = "predictions.parquet"
+RESULTS: Final = "results.json"
+SELECTION: Final = {
+    "last": "the last step; nothing was chosen",
+    "validation": "the best look at validation speakers of the training part",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for: see `vaemo-train finetune --help`. `init` may hold {fold}; `part` is (number, of)."""
+
+    recipe: FinetuneRecipe
+    data: Path
+    init: str
+    out: Path
+    label_column: str = "label"
+    target_columns: tuple[str, ...] = ()
+    manifest: Path | None = None
+    folds: str | None = None
+    num_seeds: int = 1
+    part: tuple[int, int] = (1, 1)
+    resume: bool = False
+    skip_unlabelled: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `evaluate` needs to judge the models again."""
+        return {
+            "data": str(self.data.resolve()),
+            "init": self.init,
+            "label_column": self.label_column,
+            "target_columns": list(self.target_columns),
+            "manifest": None if self.manifest is None else str(self.manifest.resolve()),
+            "folds": self.folds,
+            "skip_unlabelled": self.skip_unlabelled,
+        }
+
+
+def read_protocol(out: Path) -> dict[str, Any]:
+    """The protocol that `begin` noted in a folder. Raises RunFolderError where there is none that can be read."""
+    try:
+        found: dict[str, Any] = json.loads((out / PROTOCOL).read_text(encoding="utf-8"))
+        found["request"], found["identity"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunFolderError(
+            f"{out / PROTOCOL} cannot be read ({error}); give a folder of `vaemo-train finetune`"
+        ) from error
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One training: a fold and a seed, in its own run folder."""
+
+    split: Split
+    seed: int
+    init: Path | str
+    run: Path
+
+    @property
+    def predictions(self) -> Path:
+        """What it says of its test part."""
+        return self.run / PREDICTIONS
+
+
+def _folder_name(split: Split) -> str:
+    return f"fold-{quote(split.name, safe=' ,=')}"
+
+
+class CrossValidation:
+    """All trainings of a request. Raises the UserErrors of shards, labels, splits, encoders and the output folder."""
+
+    def __init__(self, request: Request) -> None:
+        """Read the labels, make the splits, find every encoder: whatever is wrong is found before the first step."""
+        self.request = request
+        self.folder = ShardFolder.open(request.data)
+        self.targets = Targets.read(
+            self.folder, label_column=request.label_column, target_columns=request.target_columns,
+            manifest=request.manifest, skip_unlabelled=request.skip_unlabelled,
+        )  # fmt: skip
+        recipe = request.recipe
+        self.splits = make_splits(
+            self.targets.rows, self.targets, folds=request.folds,
+            validation_share=recipe.select.validation_share, seed=recipe.seed,
+        )  # fmt: skip
+        self.task = Task.of(self.folder, self.targets)
+        self._check_init()
+        inits = {split.name: find_init(request.init.replace("{fold}", split.name)) for split in self.splits}
+        self.seen: dict[str, Seen] = {
+            split.name: saw_test_speakers(inits[split.name], self.folder, split.test) for split in self.splits
+        }
+        self.jobs = [
+            Job(split, recipe.seed + number, inits[split.name], request.out / _folder_name(split) / f"seed-{number}")
+            for number in range(request.num_seeds)
+            for split in self.splits
+        ]
+
+    def _check_init(self) -> None:
+        if "{fold}" not in self.request.init and "{" in self.request.init:
+            raise RecipeError(f"--init {self.request.init}: only {{fold}} stands for something, the fold's name")
+
+    def identity(self) -> dict[str, Any]:
+        """What a later start must have in common with the first, but for the number of seeds."""
+        recipe = self.request.recipe.model_copy(update={"init": None})
+        return {
+            "recipe": recipe_text(recipe),
+            "data": self.folder.digest,
+            "labels": self.task.label_digest,
+            "folds": [split.name for split in self.splits],
+            "init": {job.split.name: init_identity(job.init) for job in self.jobs},
+        }
+
+    def begin(self) -> None:
+        """Note the protocol in the output folder, or see that it is the one noted. Raises RunFolderError."""
+        path, identity = self.request.out / PROTOCOL, self.identity()
+        if not path.exists():
+            self.request.out.mkdir(parents=True, exist_ok=True)
+            noted = {"format_version": FORMAT_VERSION, "request": self.request.as_dict(), "identity": identity}
+            write_text(path, json.dumps(noted, indent=2, ensure_ascii=False) + "\n")
+            return
+        if not self.request.resume and self.request.part == (1, 1):
+            raise RunFolderError(
+                f"{self.request.out} holds a fine-tuning; add --resume to go on with it, or give another --out"
+            )
+        known = read_protocol(self.request.out)["identity"]
+        changed = [name for name, value in identity.items() if known.get(name) != value]
+        if changed:
+            raise RunFolderError(
+                f"{self.request.out} was begun with another {' and another '.join(changed)}; go on as it was begun, "
+                "or give another --out"
+            )
+
+    def opening_lines(self) -> Iterator[str]:
+        """What is going to be done."""
+        yield from self.targets.notes
+        counts = self.targets.counts
+        if counts:
+            yield "clips of each class: " + ", ".join(f"{name} {count:,}" for name, count in counts.items())
+        for note in dict.fromkeys(note for split in self.splits for note in split.notes):
+            yield f"note: {note}"
+        if any(seen == "yes" for seen in self.seen.values()):
+            folds = ", ".join(name for name, seen in self.seen.items() if seen == "yes")
+            yield f"note: the encoder was pre-trained, without labels, on speakers who are tested in fold {folds}"
+        yield f"{len(self.splits)} folds x {self.request.num_seeds} seeds: {len(self.jobs)} trainings"
+
+    def own_jobs(self) -> list[Job]:
+        """The trainings of this part."""
+        number, of = self.request.part
+        return self.jobs[number - 1 :: of]
+
+    def run(self, job: Job, console: TrainingConsole | None = None) -> RunSummary | None:
+        """Train a job and judge its test part; None where that was done before. An interrupted run has no scores."""
+        if job.predictions.exists():
+            return None
+        recipe = self.request.recipe.model_copy(update={"seed": job.seed})
+        stage = Finetuning(recipe, self.task, job.split, job.init, job.run)
+        folder, summary = RunFolder(job.run), None
+        if not folder.model.exists():
+            resume = folder.holds_run
+            summary = run_stage(stage, job.run, resume=resume, console=console)
+            if summary.state == "interrupted":
+                return summary
+        from_first(lambda: self._judge(job, stage), environment.num_processes())
+        return summary
+
+    def _judge(self, job: Job, stage: Finetuning) -> None:
+        """Write what the model says of its test part; drop checkpoints, which nobody needs any more."""
+        folder = RunFolder(job.run)
+        if len(job.split.test):
+            recipe = self.request.recipe
+            model = load_classifier(folder.model)
+            torch.nn.Module.to(model, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+            found = predict(
+                model, self.folder, job.split.test,
+                modalities=modalities_of(self.folder, job.split.test, recipe.modality),
+                num_windows=recipe.evaluation.windows, batch_size=recipe.evaluation.batch_size,
+                bf16=environment.resolve_bf16(recipe),
+            )  # fmt: skip
+            write_predictions(
+                job.predictions, found, self._truth(found.clip_ids), fold=job.split.name, seed=job.seed,
+                speakers=self._speakers(found.clip_ids),
+                trained_on={"audio": "audio", "video": "video"}.get(recipe.modality, "both"),  # type: ignore[arg-type]
+            )  # fmt: skip
+        shutil.rmtree(folder.checkpoints, ignore_errors=True)
+
+    def _truth(self, clip_ids: Any) -> Any:
+        return truth_of(self.targets, clip_ids)
+
+    def _speakers(self, clip_ids: Any) -> Any:
+        if self.targets.speakers is None:
+            return None
+        of_clip = dict(zip(self.targets.clip_ids.tolist(), self.targets.speakers.tolist(), strict=True))
+        return texts([of_clip[clip_id] for clip_id in clip_ids.tolist()])
+
+    def outstanding(self) -> list[Job]:
+        """Trainings that are not done, of all parts."""
+        return [job for job in self.jobs if len(job.split.test) and not job.predictions.exists()]
+
+    def told(self, job: Job) -> str:
+        """A finished training in a line, with its own scores."""
+        name = f"fold {job.split.name}, seed {job.seed}"
+        if not job.predictions.exists():
+            return f"{name}: tested on nothing"
+        outcome = Outcome.read([job.predictions])
+        return f"{name}: {outcome.main} {outcome.summary(outcome.main)}"
+
+    def finish(self) -> Results:
+        """Scores over all folds and seeds: results.json, figures, the model card."""
+        outcome, results = self._results()
+        out = self.request.out
+        write_figures(out / "figures", outcome, results, self._curves())
+        card = model_card(results, name=out.resolve().name)
+        write_text(out / "README.md", card)
+        for job in self.jobs:
+            write_text(job.run / "model" / "README.md", card)
+        return results
+
+    def _curves(self) -> list[tuple[str, int, list[dict[str, Any]]]]:
+        return [(job.split.name, job.seed, RunFolder(job.run).read_metrics()) for job in self.jobs]
+
+    def _results(self) -> tuple[Outcome, Results]:
+        outcome = Outcome.read([job.predictions for job in self.jobs if len(job.split.test)])
+        recipe = self.request.recipe
+        seconds = sum(float(RunFolder(job.run).read_record().get("wall_s", 0.0)) for job in self.jobs)
+        results = results_of(
+            outcome,
+            folds=self.splits[0].reason.partition(";")[0],
+            selection=SELECTION[recipe.select.checkpoint],
+            recipe=recipe.model_dump(mode="json"),
+            data={"shards": self.folder.digest, "init": self.request.init},
+            pretraining=self.seen,
+            versions=environment.versions(),
+            machine=environment.machine(),
+            command=environment.command_line(),
+            seconds=seconds,
+        )
+        write_results(self.request.out / RESULTS, results)
+        return outcome, results
