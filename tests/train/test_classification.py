@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,8 @@ from tests.support.tiny_classifier import tiny_classifier, tiny_encoder_folder
 from tests.support.tiny_vaemo import tiny_batch, tiny_config
 from vaemo_clips.errors import CheckpointError
 from vaemo_train.models import VAEmoModel
+from vaemo_train.models.band_pooling import band_of, band_statistics
+from vaemo_train.models.block import AUDIO, VIDEO, Layout
 from vaemo_train.models.classification import REGRESSION, VAEmoForClassification, load_classifier
 from vaemo_train.models.classifier_head import ClipNorm
 from vaemo_train.models.downstream_loss import cross_entropy, one_minus_ccc
@@ -67,7 +70,7 @@ def test_a_clip_without_sound_is_judged_by_its_pictures_alone() -> None:
 
 
 def test_what_is_left_out_in_training_hangs_on_the_seed_alone() -> None:
-    dropped = {"video_drop_ratio": 0.5, "audio_drop_ratio": 0.5, "one_modality_probability": 0.5}
+    dropped: dict[str, Any] = {"video_drop_ratio": 0.5, "audio_drop_ratio": 0.5, "one_modality_probability": 0.5}
     logits = []
     for seed in (1, 1, 2):
         model = tiny_classifier(**dropped)
@@ -78,11 +81,13 @@ def test_what_is_left_out_in_training_hangs_on_the_seed_alone() -> None:
 
 
 @pytest.mark.parametrize("layers", ["last", "all"])
-def test_every_weight_of_the_head_learns(layers: str) -> None:
-    model, batch = tiny_classifier(head_layers=layers), tiny_batch()
+@pytest.mark.parametrize("pooling", ["mean", "statistics", "bands"])
+def test_every_weight_of_the_head_learns(layers: str, pooling: str) -> None:
+    model, batch = tiny_classifier(head_layers=layers, head_pooling=pooling), tiny_batch()
     model.train()
-    torch.nn.init.normal_(model.classifier.linear[0].weight)  # so that what layers weigh matters
-    torch.nn.init.normal_(model.classifier.linear[1].weight)
+    for linear in model.classifier.linear:
+        assert isinstance(linear, torch.nn.Linear)
+        torch.nn.init.normal_(linear.weight)  # so that what layers weigh matters
     output = model(**batch, labels=torch.tensor([0, 1, 2, 0]), batch_seed=0)
     output.loss.backward()
     for name, parameter in model.classifier.named_parameters():
@@ -141,3 +146,31 @@ def test_drop_path_skips_blocks_in_training_only() -> None:
     assert [block.drop_path.rate for block in [*model.lower, *model.upper]] == pytest.approx([0.0, 0.45, 0.9])
     model.train()
     assert not torch.equal(model(**batch).last_hidden_state, model(**batch).last_hidden_state)
+
+
+def test_bands_are_rows_of_the_face_and_mel_patches() -> None:
+    config = tiny_config()  # 64 px: 4 x 4 places; 128 mel bins: 8 patches
+    video = band_of(torch.arange(config.num_video_tokens), VIDEO, config)
+    assert video[:16].tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
+    assert torch.equal(video[16:32], video[:16])  # the next moment
+    assert band_of(torch.arange(10), AUDIO, config).tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 0, 1]
+
+
+def test_statistics_of_bands_are_those_of_their_visible_tokens_without_padding() -> None:
+    config = tiny_config(hidden_size=16)
+    hidden = torch.randn(2, 24, 16)
+    visible = torch.stack([torch.randperm(128)[:24].sort().values for _ in range(2)])
+    visible[0] = visible[0] // 8 * 8 + torch.arange(24) % 7  # band 7 has none in the first clip
+    is_padding = torch.zeros(2, 24, dtype=torch.bool)
+    is_padding[1, 20:] = True
+    found = band_statistics(hidden, Layout(0, 24, is_padding), (None, visible), config)
+    assert found[VIDEO] is None
+    assert found[AUDIO] is not None
+    parts = found[AUDIO].view(2, 8, 2, 16)
+    for clip in range(2):
+        for band in range(8):
+            chosen = hidden[clip][(visible[clip] % 8 == band) & ~is_padding[clip]]
+            if not len(chosen):
+                chosen = hidden[clip][~is_padding[clip]]
+            assert torch.allclose(parts[clip, band, 0], chosen.mean(0), atol=1e-5)
+            assert torch.allclose(parts[clip, band, 1], chosen.std(0, unbiased=False), atol=1e-3)

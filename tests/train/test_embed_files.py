@@ -42,7 +42,7 @@ def encoder(model: Path) -> VAEmoModel:
 
 
 def embedded(source: Path, model: Path, out: Path, *options: str) -> Called:
-    words = ["--model", model, "--out", out, "--precision", "float32", "--workers", "1"]
+    words = ["--model", str(model), "--out", str(out), "--precision", "float32", "--workers", "1"]
     return vaemo_train_here("embed", source, *words, *options)
 
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vaemo_train.models.masking import num_hidden, random_mask, sample_targets, tube_mask
+from vaemo_train.models.masking import moment_mask, num_hidden, random_mask, sample_targets, tube_mask
 
 
 def _generator(seed: int) -> torch.Generator:
@@ -89,3 +89,19 @@ def test_the_weights_of_a_clip_follow_how_much_of_it_is_hidden() -> None:
 def test_a_batch_without_hidden_tokens_has_no_weight() -> None:
     targets = sample_targets(torch.zeros(2, 8, dtype=torch.bool), 0.5, 6, _generator(0))
     assert targets.weight_BK.abs().sum() == 0
+
+
+def test_whole_moments_are_hidden_and_padding_is_none_of_them() -> None:
+    chance = torch.Generator().manual_seed(0)
+    is_padding = torch.zeros(3, 16 * 8, dtype=torch.bool)
+    is_padding[1, 80:] = True  # ten moments are real
+    is_padding[2] = True
+    mask = moment_mask(3, 16, 8, 0.5, chance, is_padding)
+    assert mask.visible_BV.shape == (3, 64)
+    assert mask.is_unused_BV is not None
+    seen = [set(mask.visible_BV[clip][~mask.is_unused_BV[clip]].tolist()) for clip in range(3)]
+    assert [len(tokens) for tokens in seen] == [64, 40, 0]
+    for tokens in seen:
+        assert all({token // 8 * 8 + place for place in range(8)} <= tokens for token in tokens)
+    assert max(seen[1]) < 80
+    assert mask.is_masked_BN.sum(dim=1).tolist() == [64, 40, 0]

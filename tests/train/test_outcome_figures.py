@@ -109,7 +109,9 @@ def test_learning_curves_without_validation_show_the_loss_alone() -> None:
 def test_figures_are_written_of_what_there_is(values: Outcome, results: Results, tmp_path: Path) -> None:
     outcome = synthetic_outcome(num_speakers=6, clips_each=20, num_folds=3, num_seeds=2)
     written = write_figures(outcome, results, [("1", 0, lines(8))], tmp_path)
-    assert [path.name for path in written] == ["confusion.png", "recalls.png", "curves.png"]
+    assert [path.name for path in written] == [
+        *[f"confusion-{name}.png" for name in results.scores], "recalls.png", "curves.png",
+    ]  # fmt: skip
     assert all(path.read_bytes()[:4] == b"\x89PNG" for path in written)
     of_values = write_figures(values, gathered(values), [], tmp_path / "values")
-    assert [path.name for path in of_values] == ["scatter.png"]
+    assert [path.name for path in of_values] == [f"scatter-{name}.png" for name in gathered(values).scores]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -11,18 +9,16 @@ from rich.console import Console
 
 from tests.support.synthetic_outcome import EMOTIONS, synthetic_outcome
 from vaemo_train.evaluate.gathered_results import results_of
-from vaemo_train.evaluate.outcome import Outcome
-from vaemo_train.evaluate.outcome_report import noise_report, outcome_report, recall_report
+from vaemo_train.evaluate.outcome_report import outcome_report, recall_report
 from vaemo_train.evaluate.results_file import Results
-from vaemo_train.evaluate.scores import Estimate
 
 SMALL: dict[str, Any] = {"num_speakers": 6, "clips_each": 20, "num_folds": 3, "num_seeds": 2}
 
 
-def results(noise: Mapping[str, Outcome] | None = None, **settings: Any) -> Results:
+def results(**settings: Any) -> Results:
     return results_of(
         synthetic_outcome(**{**SMALL, **settings}), folds="column fold", selection="last epoch", recipe={"lr": 1e-3},
-        pretraining={"2": "yes"}, noise=noise,
+        pretraining={"2": "yes"},
     )  # fmt: skip
 
 
@@ -56,18 +52,3 @@ def test_the_table_of_a_regression_has_a_row_a_target_and_their_mean() -> None:
     assert "CCC" in text
     assert text.count("valence") == text.count("arousal") == text.count("mean   ") - 1 == 3
     assert "always the mean" in text
-
-
-def test_the_table_of_noise_compares_with_the_clips_as_they_are() -> None:
-    worse = synthetic_outcome(**SMALL, without_video=1.0)
-    found = results(noise={"drop=0.75": worse})
-    text = printed(noise_report(found))
-    clean, noisy = (line.split() for line in text.splitlines() if line.startswith((" as they are", " drop=0.75")))
-    assert clean[3:6] == str(replace(_estimate(found.scores["V"], "war"), interval=None)).split()
-    assert noisy[1:3] == ["-", "-"], "video alone says nothing where there is none"
-    assert noisy[3:6] == str(replace(_estimate(found.noise["drop=0.75"]["A"], "war"), interval=None)).split()
-
-
-def _estimate(scores: Any, name: str) -> Estimate:
-    found: Estimate = getattr(scores, name).estimate
-    return found

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vaemo_train.finetune.noise_option import WithNoise
+
 app = typer.Typer(
     name="vaemo-train",
     help="Clips in, a unified visual-audio encoder of emotion out.\n\n"
@@ -202,6 +204,68 @@ def finetune(
         recipe=recipe, data=data, init=init, out=out, changes=changes or [], label_column=label_column, targets=targets,
         manifest=clips, folds=folds, seeds=seeds, modality=modality, part=part, resume=resume,
         skip_unlabelled=skip_unlabelled,
+    ))  # fmt: skip
+
+
+@app.command(cls=WithNoise)
+def evaluate(
+    model: Annotated[
+        Path, typer.Option(metavar="RUN", help="Folder of finetune: each model by its own test part; or one model.")
+    ] = Path("runs/finetune"),
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of shards: those it was trained on; for one model shards.")
+    ] = None,
+    windows: Annotated[
+        int | None, typer.Option(min=1, help="Windows of 2.56 s of each 10 s of a clip; the recipe's.")
+    ] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[SPEC]",
+            help="Also made worse: alone for noise, blur and lost frames at three strengths each; or "
+            "snr=10;blur=2;snr=5,drop=0.5 (dB, pixels, share of frames) in quotes.",
+        ),
+    ] = None,
+    corpus: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Beside the scores published on this corpus, as mafw.")
+    ] = None,
+    holdout: Annotated[
+        str | None, typer.Option(metavar="COLUMN=VALUE", help="One model: only these clips, as fold=1.")
+    ] = None,
+    label_column: Annotated[str | None, typer.Option(help="One model: column of the classes; label.")] = None,
+    targets: Annotated[
+        str | None, typer.Option(metavar="A,B", help="One model: columns of numbers; its own names.")
+    ] = None,
+    clips: Annotated[Path | None, typer.Option(help="Manifest whose labels count, joined by clip_id.")] = None,
+    skip_unlabelled: Annotated[
+        bool, typer.Option("--skip-unlabelled", help="One model: leave out clips without a label.")
+    ] = False,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Windows at once; the recipe's.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="JSON file for the numbers, figures/ beside it; RUN/evaluation.json.")
+    ] = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="RUN is of stage1 or stage2: a linear classifier on its frozen features.")
+    ] = False,
+    folds: Annotated[
+        str | None, typer.Option(metavar="WHICH", help="With --probe, as in finetune; {fold} in RUN stands for each.")
+    ] = None,
+) -> None:
+    """Judge fine-tuned models again: with other windows, under noise, beside published scores, on other clips.
+
+    Of a folder of finetune every fold's and seed's model judges the clips that it was tested on, never another's: the
+    shards and labels must be those it was trained with. One model (RUN/fold-1/seed-0) judges any labelled clips, such
+    as those of another corpus; what it was trained on among them is told, not left out. With --probe RUN is an encoder
+    that never saw a label, and a linear classifier on its features is trained and tested.
+
+    vaemo-train evaluate --model runs/finetune --noise --corpus ravdess
+    """
+    from vaemo_train.finetune.evaluate_command import Options, run_evaluate
+
+    run_evaluate(Options(
+        model=model, data=data, windows=windows, noise=noise, corpus=corpus, holdout=holdout, label_column=label_column,
+        targets=targets, manifest=clips, skip_unlabelled=skip_unlabelled, batch_size=batch_size, out=out,
+        probe=probe, folds=folds,
     ))  # fmt: skip
 
 

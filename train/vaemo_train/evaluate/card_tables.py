@@ -40,10 +40,10 @@ def noise_table(results: Results) -> str:
     """A row for each way in which clips were made worse, a column for each modality; UAR, or the mean CCC."""
     name = "ccc" if results.is_regression else "uar"
     rows = []
-    for how, scores in {"as they are": results.scores, **results.noise}.items():
-        entries = [getattr(scores.get(modality), name, None) for modality in results.scores]
-        rows.append([how, *("-" if entry is None else shown_score(name, entry) for entry in entries)])
-    return _table(["clips", *(f"{name.upper()} {modality}" for modality in results.scores)], rows)
+    for row in results.noise:
+        entries = [row.entry(modality, name) for modality in results.scores]
+        rows.append([row.noise, *("-" if entry is None else shown_score(name, entry) for entry in entries)])
+    return _table(["noise", *(f"{name.upper()} {modality}" for modality in results.scores)], rows)
 
 
 def fold_table(results: Results) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from vaemo_train.evaluate.outcome import ANY, Outcome
 from vaemo_train.evaluate.predictions_file import SHORT
 from vaemo_train.evaluate.results_file import CLASSIFICATION, FORMAT_VERSION, REGRESSION, Known, Results
 from vaemo_train.evaluate.scores import Estimate
-
-if TYPE_CHECKING:
-    from vaemo_train.evaluate.outcome import Summary
 
 
 def results_of(
@@ -25,7 +22,7 @@ def results_of(
     recipe: Mapping[str, Any],
     data: Mapping[str, Any] | None = None,
     pretraining: Mapping[str, Known] | None = None,
-    noise: Mapping[str, Outcome] | None = None,
+    noise: Sequence[Mapping[str, Any]] = (),
     versions: Mapping[str, Any] | None = None,
     machine: Mapping[str, Any] | None = None,
     command: Sequence[str] = (),
@@ -34,8 +31,8 @@ def results_of(
     """Gather what an outcome says and what is known about how it was reached.
 
     `folds` and `selection` are words for people; `pretraining` says of folds by name whether the weights that the
-    training began with were trained on clips of speakers who are tested there ("unknown"); `noise` holds what the same
-    models say of the clips made worse, by the name of how.
+    training began with were trained on clips of speakers who are tested there ("unknown"); `noise` is what
+    `RobustnessScores.as_list` gives.
     """
     is_class = not outcome.is_regression
     modalities = outcome.modalities
@@ -56,12 +53,15 @@ def results_of(
             "speaker_disjoint": None if outcome.known_speakers is None else True,
             "intervals": summaries[outcome.main].resampled,
         },
-        "scores": _scores(outcome, summaries),
+        "scores": {
+            name: {"num_clips": int(outcome.has(name).sum()), **summary.as_dict()}
+            for name, summary in summaries.items()
+        },
         "chance": {name: outcome.chance(name) for name in modalities},
         "over_folds": {name: _over_folds(outcome, name) for name in modalities},
         "recalls": {name: _recalls(outcome, name) for name in modalities} if is_class else {},
         "confusion": {name: outcome.confusion(name).tolist() for name in modalities} if is_class else {},
-        "noise": {name: _scores(worse) for name, worse in (noise or {}).items()},
+        "noise": list(noise),
         "folds": [_fold(outcome, name, (pretraining or {}).get(name, "unknown")) for name in outcome.fold_names],
         "data": {**_counts(outcome), **(data or {})},
         "recipe": dict(recipe),
@@ -71,11 +71,6 @@ def results_of(
         "seconds": seconds,
     }
     return Results.model_validate(_plain(content))
-
-
-def _scores(outcome: Outcome, summaries: Mapping[str, Summary] | None = None) -> dict[str, dict[str, Any]]:
-    found = summaries or {name: outcome.summary(name) for name in outcome.modalities}
-    return {name: {"num_clips": int(outcome.has(name).sum()), **summary.as_dict()} for name, summary in found.items()}
 
 
 def _over_folds(outcome: Outcome, modality: str) -> dict[str, dict[str, float | None]]:

@@ -32,12 +32,17 @@ _DARK: Final = 0.6
 def write_figures(outcome: Outcome, results: Results, runs: Runs, folder: Path, title: str = "") -> list[Path]:
     """Write what there is to draw to a folder, and return the files.
 
-    confusion.png and recalls.png, of a regression scatter.png; curves.png where `runs` (see `learning_curves`) logged
-    a loss. Raises FigureError where a file cannot be written.
+    confusion-V.png and so on, and recalls.png; of a regression scatter-V.png and so on; curves.png where `runs` (see
+    `learning_curves`) logged a loss. Raises FigureError where a file cannot be written.
     """
-    pictures = {"scatter": scatter_figure(outcome, results, title=title)} if results.is_regression else {
-        "confusion": confusion_figure(results, title=title), "recalls": recall_figure(results, title),
-    }  # fmt: skip
+    pictures: dict[str, NDArray[np.uint8]] = {}
+    for modality in results.scores:
+        if results.is_regression:
+            pictures[f"scatter-{modality}"] = scatter_figure(outcome, results, modality, title)
+        else:
+            pictures[f"confusion-{modality}"] = confusion_figure(results, modality, title)
+    if not results.is_regression:
+        pictures["recalls"] = recall_figure(results, title)
     if any(line.get("loss") is not None for _, _, metrics in runs for line in metrics):
         pictures["curves"] = learning_curves(runs, title)
     for name, picture in pictures.items():

@@ -87,22 +87,6 @@ def recall_report(results: Results, title: str = "") -> Table:
     return table
 
 
-def noise_report(results: Results, title: str = "") -> Table:
-    """The scores of clips made worse, below those of the clips as they are: means over seeds ± their deviation."""
-    table = _table(title)
-    table.add_column("clips", no_wrap=True)
-    names = ("ccc", "rmse") if results.is_regression else ("war", "uar")
-    for modality in results.scores:
-        for name in names:
-            table.add_column(f"{modality}\n{name.upper()}", justify="right", no_wrap=True)
-    for how, scores in {"as they are": results.scores, **results.noise}.items():
-        entries = [getattr(scores.get(modality), name, None) for modality in results.scores for name in names]
-        bare = [None if one is None else one.model_copy(update={"low": None, "high": None}) for one in entries]
-        cells = ["-" if one is None else shown_score(names[at % 2], one) for at, one in enumerate(bare)]
-        table.add_row(how, *cells, end_section=how == "as they are")
-    return table
-
-
 def given(modality: str) -> str:
     """A modality with what it means: VA (both)."""
     return f"{modality} ({GIVEN[modality]})"

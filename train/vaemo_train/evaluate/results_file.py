@@ -81,6 +81,20 @@ class FoldEntry(_Strict):
     scores: dict[str, dict[str, float | None]]
 
 
+class NoiseEntry(BaseModel):
+    """Scores of the clips made worse in one way, by modality, as `RobustnessScores.as_list` gives them."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    noise: str
+    scores: dict[str, dict[str, Any]]
+
+    def entry(self, modality: str, score: str) -> EstimateEntry | None:
+        """One of its scores, None where there is none."""
+        found = self.scores.get(modality, {}).get(score)
+        return None if found is None else EstimateEntry.model_validate(found)
+
+
 class Protocol(_Strict):
     """How the scores were reached. `folds` says in words how folds were made, `selection` which epoch was taken."""
 
@@ -95,7 +109,7 @@ class Protocol(_Strict):
 
 
 class Results(_Strict):
-    """The content of results.json; `noise` has the scores of the same clips made worse, by how they were."""
+    """The content of results.json; `noise` has the scores of the same clips made worse, if asked for."""
 
     format_version: int
     task: Literal["single_label_classification", "regression"]
@@ -108,7 +122,7 @@ class Results(_Strict):
     over_folds: dict[str, dict[str, EstimateEntry]]
     recalls: dict[str, dict[str, EstimateEntry]]
     confusion: dict[str, list[list[int]]]
-    noise: dict[str, dict[str, ClassScores | RegressionScoresEntry]]
+    noise: list[NoiseEntry]
     folds: list[FoldEntry]
     data: dict[str, Any]
     recipe: dict[str, Any]

@@ -21,6 +21,9 @@ _MARKERS: Final = {"V": "s", "A": "^", "VA": "o", "any": "D"}
 _DPI: Final = 130
 _WIDTH_IN: Final = 7.7
 _HEIGHT_IN: Final = 3.3
+_CHANCE: Final[Any] = {"color": "0.25", "lw": 1, "ls": "--"}
+_BESIDE: Final = 0.05
+"""How far modalities stand apart, of the way from one corruption to the next: bars are not to hide one another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +72,22 @@ def robustness_figure(found: RobustnessScores, title: str = "") -> NDArray[np.ui
         for axis, (kind, rows) in zip(axes[0], panels, strict=True):
             _draw(axis, found, kind, rows)
         axes[0, 0].set_ylabel("CCC, mean over targets" if found.is_regression else "UAR, %")
-        lines, names = axes[0, 0].get_legend_handles_labels()
-        figure.legend(lines, names, loc="outside lower left", ncols=len(names), frameon=False)
+        if not found.is_regression:
+            axes[0, 0].set_ylim(bottom=0)
+        keys = _keys(found)
+        figure.legend(handles=keys, loc="outside lower left", ncols=len(keys), frameon=False, columnspacing=1.4)
         return rastered(figure)
+
+
+def _keys(found: RobustnessScores) -> list[Any]:
+    from matplotlib.lines import Line2D
+
+    keys = [
+        Line2D([], [], color=COLOURS[name], marker=_MARKERS[name], ms=4, lw=1.6, label=f"{name} ({GIVEN[name]})")
+        for name in found.modalities
+    ]
+    keys.append(Line2D([], [], color="0.5", lw=1.1, ls=":", label="not touched"))
+    return [*keys, Line2D([], [], label="always the mean" if found.is_regression else "chance", **_CHANCE)]
 
 
 def _panels(found: RobustnessScores) -> list[tuple[_Kind | None, list[NoisyScores]]]:
@@ -97,16 +113,16 @@ def _strength(kind: _Kind, row: NoisyScores) -> float:
 def _draw(axis: Any, found: RobustnessScores, kind: _Kind | None, rows: list[NoisyScores]) -> None:
     every = [found.clean, *rows]
     scale = 1.0 if found.is_regression else 100.0
-    for modality in found.modalities:
+    for number, modality in enumerate(found.modalities):
+        beside = _BESIDE * (number - (len(found.modalities) - 1) / 2)
         is_touched = any(row.touches(modality) for row in rows)
         means = scale * np.array([row.score(modality).mean for row in every])
         bars = scale * np.nan_to_num([row.score(modality).deviation for row in every])
         joined = "" if kind is None else "-" if is_touched else ":"
         look: dict[str, Any] = {"color": COLOURS[modality], "ls": joined or "none", "lw": 1.6 if is_touched else 1.1}
         look |= {"marker": _MARKERS[modality] if is_touched else "none", "ms": 4, "elinewidth": 0.9, "capsize": 2}
-        label = f"{modality} ({GIVEN[modality]})"
-        axis.errorbar(range(len(every)), means, bars if is_touched else None, label=label, zorder=3, **look)
-    axis.axhline(scale * found.chance, color="0.25", lw=1, ls="--", label="chance", zorder=1)
+        axis.errorbar(np.arange(len(every)) + beside, means, bars if is_touched else None, zorder=3, **look)
+    axis.axhline(scale * found.chance, zorder=1, **_CHANCE)
     axis.grid(axis="y", color="0.92", lw=0.6)
     axis.set_axisbelow(True)
     axis.set_xlim(-0.3, len(every) - 0.7)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from rich import box
 from rich.table import Table
 
@@ -10,33 +12,41 @@ from vaemo_train.evaluate.regression import shown_share
 from vaemo_train.evaluate.robustness_scores import NoisyScores, RobustnessScores
 from vaemo_train.evaluate.scores import Estimate
 
+_MOST_BESIDE: Final = 3
+"""Modalities whose differences fit beside their scores in 80 columns; of more, they stand below."""
+
 
 def robustness_report(found: RobustnessScores, title: str = "") -> Table:
     """Clips as they are in the first row, then a row for each corruption: by modality the score and what it lost.
 
     UAR in percent, or the mean CCC: mean over seeds ± their standard deviation, then the difference to the first row.
     """
-    table = Table(title=title or None, box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False)
+    table = Table(title=title or None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("CCC" if found.is_regression else "UAR, %", no_wrap=True)
+    beside = len(found.modalities) <= _MOST_BESIDE
     for modality in found.modalities:
         table.add_column(f"{modality}\n{GIVEN[modality]}", justify="right", no_wrap=True)
-    table.add_row(found.clean.told, *(_clean(found, modality) for modality in found.modalities))
-    table.add_section()
-    for row in found.noisy:
-        table.add_row(row.told, *(_noisy(found, row, modality) for modality in found.modalities))
+        if beside:
+            table.add_column("minus\nclean", justify="right", no_wrap=True)
+    for row in (found.clean, *found.noisy):
+        cells = [_cells(found, row, name) for name in found.modalities]
+        shown = [one for pair in cells for one in pair] if beside else ["\n".join(filter(None, pair)) for pair in cells]
+        table.add_row(row.told, *shown, end_section=row is found.clean)
     table.caption, table.caption_justify = _caption(found), "left"
     return table
 
 
-def _clean(found: RobustnessScores, modality: str) -> str:
-    width = 6 + len(_signed(found, 0.0)) - len("+0.0")
-    return f"{_shown(found, found.clean.score(modality))}{'':{width}}"
-
-
-def _noisy(found: RobustnessScores, row: NoisyScores, modality: str) -> str:
+def _cells(found: RobustnessScores, row: NoisyScores, modality: str) -> tuple[str, str]:
+    """The score, and the difference to clean where there is one."""
+    if row is found.clean:
+        return _of(found, row, modality), ""
     if not row.touches(modality):
-        return "as clean"
-    return f"{_shown(found, row.score(modality))} {_signed(found, found.difference(row, modality)):>5}"
+        return "as clean", ""
+    return _of(found, row, modality), _signed(found, found.difference(row, modality))
+
+
+def _of(found: RobustnessScores, row: NoisyScores, modality: str) -> str:
+    return _shown(found, row.score(modality))
 
 
 def _shown(found: RobustnessScores, score: Estimate) -> str:

@@ -52,14 +52,14 @@ class NoisyScores:
 
     @property
     def told(self) -> str:
-        """The corruption in words."""
+        """The corruption in words, a line for each way of being made worse."""
         if self.corruption is None:
             return CLEAN
         one = self.corruption
         words = [f"noise, SNR {one.audio_snr_db:g} dB"] if one.audio_snr_db is not None else []
         words += [f"blur of {one.blur_px:g} px"] if one.blur_px is not None else []
         words += [f"{100 * one.dropped_frames:g} % of frames lost"] if one.dropped_frames is not None else []
-        return ", ".join([*words, *([f"seed {one.seed}"] if one.seed else [])])
+        return "\n".join([*words, *([f"seed {one.seed}"] if one.seed else [])])
 
     def touches(self, modality: str) -> bool:
         """Whether anything that a modality is judged by is made worse."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,10 @@ from vaemo_train.evaluate.folds import texts
 from vaemo_train.evaluate.gathered_results import results_of
 from vaemo_train.evaluate.model_card import model_card
 from vaemo_train.evaluate.outcome import Outcome
+from vaemo_train.evaluate.outcome_figures import write_figures
 from vaemo_train.evaluate.predict import predict
 from vaemo_train.evaluate.predictions_file import write_predictions
 from vaemo_train.evaluate.results_file import Results, write_results
-from vaemo_train.finetune.figures import write_figures
 from vaemo_train.finetune.recipe import FinetuneRecipe
 from vaemo_train.finetune.run import Finetuning, Task
 from vaemo_train.finetune.seen import Seen, saw_test_speakers
@@ -34,8 +33,8 @@ from vaemo_train.shards.folder import ShardFolder
 from vaemo_train.stage2.beginning import find_init, init_identity
 from vaemo_train.training import environment
 from vaemo_train.training.console import TrainingConsole
-from vaemo_train.training.record import RunFolder
 from vaemo_train.training.recipe_file import recipe_text
+from vaemo_train.training.record import RunFolder
 from vaemo_train.training.run import RunSummary, from_first, run_stage
 
 FORMAT_VERSION: Final = 1
@@ -250,7 +249,7 @@ class CrossValidation:
         """Scores over all folds and seeds: results.json, figures, the model card."""
         outcome, results = self._results()
         out = self.request.out
-        write_figures(out / "figures", outcome, results, self._curves())
+        write_figures(outcome, results, self._curves(), out / "figures")
         card = model_card(results, name=out.resolve().name)
         write_text(out / "README.md", card)
         for job in self.jobs:

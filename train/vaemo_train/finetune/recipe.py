@@ -14,9 +14,13 @@ Modality = Literal["any", "both", "audio", "video"]
 
 
 class DownstreamHeadSettings(Settings):
-    """What the classifier reads: the mean, or mean and deviation, of the tokens of the last block or of all."""
+    """What the classifier reads of the tokens of the last block, or of all blocks.
 
-    pooling: Literal["mean", "statistics"] = "statistics"
+    Their `mean`, mean and deviation (`statistics`), or these over time apart for each row of the face's patches and
+    each mel patch (`bands`).
+    """
+
+    pooling: Literal["mean", "statistics", "bands"] = "bands"
     layers: Literal["last", "all"] = "last"
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
@@ -24,7 +28,8 @@ class DownstreamHeadSettings(Settings):
 class DropSettings(Settings):
     """What a step of training leaves out.
 
-    `video` and `audio` are shares of the tokens (PatchOut; also what makes a step cheaper), `path` the most often that
+    `video` is a share of the places of the picture, `audio` of the moments of the sound (PatchOut; also what makes a
+    step cheaper), `path` the most often that
     a block is skipped for a clip, `one_modality` how often a batch of clips with both has only one of them: what makes
     V and A alone as good as they can be.
     """

@@ -13,10 +13,10 @@ import torch
 from transformers import TrainingArguments
 
 from vaemo_train.finetune.recipe import FinetuneRecipe
+from vaemo_train.finetune.selection import Validation
 from vaemo_train.finetune.splits import Split
 from vaemo_train.finetune.targets import Targets
 from vaemo_train.finetune.trainer import FinetuneTrainer, freeze
-from vaemo_train.finetune.selection import Validation
 from vaemo_train.models.classification import CLASSIFICATION, REGRESSION, VAEmoForClassification
 from vaemo_train.models.encoder_weights import encoder_config
 from vaemo_train.shards.folder import ShardFolder
@@ -111,6 +111,7 @@ class Finetuning(Stage):
     def _begin_at_means(self, model: VAEmoForClassification) -> None:
         means = torch.from_numpy(self._task.targets.values[self.data.rows.train].mean(axis=0))
         for linear in model.classifier.linear:
+            assert isinstance(linear, torch.nn.Linear)
             linear.bias.copy_(means)
 
     def make_trainer(self, model: Any, arguments: TrainingArguments, **services: Any) -> StageTrainer:

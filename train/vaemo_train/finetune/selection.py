@@ -118,7 +118,7 @@ def whole(found: Predictions) -> NDArray[np.float32]:
     """(n, C) what is said of clips by all that they have: both, else the one that is there; NaN without any."""
     values: NDArray[np.float32] | None = None
     for name in ("both", "video", "audio"):
-        of_one = found.values.get(name)  # type: ignore[call-overload]
+        of_one = found.values.get(name)
         if of_one is not None:
             values = of_one if values is None else np.where(np.isnan(values), of_one, values)
     assert values is not None

@@ -83,8 +83,10 @@ def depth_of(model: VAEmoForClassification) -> tuple[dict[int, int], int]:
 def freeze(model: VAEmoForClassification, what: str) -> None:
     """Leave "nothing", "lower" (embedding and blocks within a modality) or the whole "encoder" as it is."""
     encoder = model.vaemo
-    parts: list[nn.Module] = {
-        "nothing": [], "lower": [encoder.embedding, encoder.lower], "encoder": [encoder],
-    }[what]  # fmt: skip
-    for part in parts:
+    frozen: dict[str, tuple[nn.Module, ...]] = {
+        "nothing": (),
+        "lower": (encoder.embedding, encoder.lower),
+        "encoder": (encoder,),
+    }
+    for part in frozen[what]:
         part.requires_grad_(False)

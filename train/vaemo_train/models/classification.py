@@ -16,7 +16,7 @@ from transformers.utils.generic import ModelOutput
 from transformers.utils.logging import disable_progress_bar
 
 from vaemo_clips.errors import CheckpointError
-from vaemo_train.models.block import AUDIO, VIDEO, Layout
+from vaemo_train.models.block import Layout
 from vaemo_train.models.classifier_head import ClassifierHead, ClipNorm
 from vaemo_train.models.config import VAEmoConfig
 from vaemo_train.models.downstream_loss import (
@@ -28,7 +28,7 @@ from vaemo_train.models.downstream_loss import (
 )
 from vaemo_train.models.encoder import VAEmoModel, VAEmoPreTrainedModel
 from vaemo_train.models.encoder_weights import encoder_config, encoder_weights
-from vaemo_train.models.masking import Mask, random_mask
+from vaemo_train.models.masking import moment_mask, tube_mask
 from vaemo_train.models.patches import audio_token_padding, video_token_padding
 
 CLASSIFICATION, REGRESSION = "single_label_classification", "regression"
@@ -100,8 +100,8 @@ class VAEmoForClassification(VAEmoPreTrainedModel):
     @property
     def names(self) -> tuple[str, ...]:
         """The classes or targets, in the order of the logits."""
-        labels = self.config.id2label or {}
-        return tuple(labels[place] for place in sorted(labels))
+        labels: dict[int, str] = dict(self.config.id2label or {})  # type: ignore[arg-type]
+        return tuple(labels[place] for place in range(len(labels)))
 
     @property
     def is_regression(self) -> bool:
@@ -127,7 +127,7 @@ class VAEmoForClassification(VAEmoPreTrainedModel):
         """
         video, mel = pixel_values_videos, input_features
         self.vaemo.check_inputs(video, mel)
-        kept: dict[str, Tensor | None] = {}
+        kept: dict[str, Any] = {}
         if self.training:
             generators = self._generators(batch_seed)
             video, mel = self._one_modality(video, mel, generators[1])
@@ -146,13 +146,13 @@ class VAEmoForClassification(VAEmoPreTrainedModel):
         mel: Tensor | None,
         video_padding: Tensor | None,
         audio_padding: Tensor | None,
-        kept: dict[str, Tensor | None],
+        kept: dict[str, Any],
     ) -> tuple[Tensor, Tensor]:
         layers: list[list[Tensor | None]] = []
-        head = self.classifier
+        head, visible = self.classifier, (kept.get("video_visible"), kept.get("audio_visible"))
 
         def read(hidden_BND: Tensor, layout: Layout) -> None:
-            layers.append(head.pool(hidden_BND, layout))
+            layers.append(head.pool(hidden_BND, layout, visible))
 
         on_block = read if self.config.head_layers == "all" else None
         lower_BND, layout = self.vaemo.run_lower(video, mel, video_padding, audio_padding, **kept, on_block=on_block)
@@ -196,23 +196,28 @@ class VAEmoForClassification(VAEmoPreTrainedModel):
         video_padding: Tensor | None,
         audio_padding: Tensor | None,
         generator: torch.Generator,
-    ) -> dict[str, Tensor | None]:
-        """The tokens that this step sees, by the encoder's arguments: PatchOut (Koutini et al. 2022, section 2.2)."""
-        config, kept = self.config, {}
-        for modality, values, padding, to_tokens in (
-            (VIDEO, video, video_padding, video_token_padding),
-            (AUDIO, mel, audio_padding, audio_token_padding),
-        ):
-            name, ratio, num_tokens = (
-                ("video", config.video_drop_ratio, config.num_video_tokens)
-                if modality == VIDEO
-                else ("audio", config.audio_drop_ratio, config.num_audio_tokens)
+    ) -> dict[str, Any]:
+        """The tokens that this step sees, by the encoder's arguments: PatchOut (Koutini et al. 2022, section 2.2).
+
+        Places of the picture are left out at all times, and moments of the sound with all their frequencies, so that
+        statistics of bands are those of whole rows and of whole spectra.
+        """
+        config = self.config
+        kept: dict[str, Any] = {}
+        if video is not None and config.video_drop_ratio:
+            is_padding_BN = None if video_padding is None else video_token_padding(video_padding, config)
+            mask = tube_mask(
+                len(video), config.num_tubelets, config.num_places, config.video_drop_ratio, generator, is_padding_BN
             )
-            if values is None or ratio == 0:
-                continue
-            is_padding_BN = None if padding is None else to_tokens(padding, config)
-            mask: Mask = random_mask(len(values), num_tokens, ratio, generator, is_padding_BN)
-            kept |= {f"{name}_visible": mask.visible_BV, f"{name}_unused": mask.is_unused_BV}
+            kept |= {"video_visible": mask.visible_BV, "video_unused": mask.is_unused_BV}
+        if mel is not None and config.audio_drop_ratio:
+            is_padding_BN = None if audio_padding is None else audio_token_padding(audio_padding, config)
+            num_bands = config.num_mel_bins // config.patch_size
+            mask = moment_mask(
+                len(mel), config.num_audio_tokens // num_bands, num_bands, config.audio_drop_ratio, generator,
+                is_padding_BN,
+            )  # fmt: skip
+            kept |= {"audio_visible": mask.visible_BV, "audio_unused": mask.is_unused_BV}
         return kept
 
 

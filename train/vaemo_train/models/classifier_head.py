@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vaemo_train.models.block import Layout
+from vaemo_train.models.band_pooling import band_statistics, num_bands
+from vaemo_train.models.block import AUDIO, VIDEO, Layout
 from vaemo_train.models.config import VAEmoConfig
 from vaemo_train.models.pooling import has_tokens, pooled, statistics
 
@@ -64,13 +65,16 @@ class ClassifierHead(nn.Module):
     def __init__(self, config: VAEmoConfig) -> None:
         super().__init__()
         self.config = config
-        width = config.hidden_size * (2 if config.head_pooling == "statistics" else 1)
+        num_labels = len(config.id2label or {})
+        widths = [_width(modality, config) for modality in (VIDEO, AUDIO)]
         num_layers = config.num_unimodal_layers + config.num_cross_layers if config.head_layers == "all" else 0
         self.layer_weights = nn.Parameter(torch.zeros(2, num_layers + 1))
         # Without gain and offset: those of the linear map behind it serve for both.
-        self.norms = nn.ModuleList([nn.ModuleList([ClipNorm(width) for _ in range(num_layers + 1)]) for _ in range(2)])
+        self.norms = nn.ModuleList(
+            [nn.ModuleList([ClipNorm(width) for _ in range(num_layers + 1)]) for width in widths]
+        )
         self.dropout = nn.Dropout(config.head_dropout)
-        self.linear = nn.ModuleList([nn.Linear(width, config.num_labels) for _ in range(2)])
+        self.linear = nn.ModuleList([nn.Linear(width, num_labels) for width in widths])
         if not num_layers:
             self.layer_weights.requires_grad_(False)
 
@@ -82,8 +86,15 @@ class ClassifierHead(nn.Module):
             nn.init.normal_(linear.weight, std=std)
             nn.init.zeros_(linear.bias)
 
-    def pool(self, hidden_BND: Tensor, layout: Layout) -> list[Tensor | None]:
-        """What the head reads of a layer, for video and for audio, (B, width) float32 each."""
+    def pool(
+        self, hidden_BND: Tensor, layout: Layout, visible: tuple[Tensor | None, Tensor | None]
+    ) -> list[Tensor | None]:
+        """What the head reads of a layer, for video and for audio, (B, F) float32 each.
+
+        `visible` (B, V) are the places of the tokens of video and of audio, None for all in order.
+        """
+        if self.config.head_pooling == "bands":
+            return band_statistics(hidden_BND, layout, visible, self.config)
         pool = statistics if self.config.head_pooling == "statistics" else pooled
         return [None if one is None else one.float() for one in pool(hidden_BND, layout)]
 
@@ -106,3 +117,10 @@ class ClassifierHead(nn.Module):
         # (B, M, C) -> (B, C)
         total_BC = (torch.stack(logits, dim=1) * has_BM[..., None]).sum(dim=1)
         return total_BC / has_BM.sum(dim=1, keepdim=True).clamp(min=1), has_BM.any(dim=1)
+
+
+def _width(modality: int, config: VAEmoConfig) -> int:
+    """F: how many values the head reads of a layer."""
+    if config.head_pooling == "mean":
+        return config.hidden_size
+    return 2 * config.hidden_size * (num_bands(modality, config) if config.head_pooling == "bands" else 1)

@@ -18,7 +18,7 @@ SIZES: dict[str, dict[str, int]] = {
 ALIGNMENT_PATHS = ("visual", "acoustic", "affect")
 """What descriptions are aligned with: video alone, sound alone, and all that a clip has, fused."""
 CENTRINGS = ("clips", "speakers")
-HEAD_POOLINGS = ("mean", "statistics")
+HEAD_POOLINGS = ("mean", "statistics", "bands")
 HEAD_LAYERS = ("last", "all")
 REGRESSION_LOSSES = ("ccc", "mse")
 LOSS_PARTS = ("video_pixels", "video_motion", "audio", "contrastive")
@@ -47,11 +47,12 @@ class VAEmoConfig(PreTrainedConfig):
     of a target goes by how alike descriptions are beyond their mean, at `soft_temperature`.
 
     Downstream: `problem_type`, `id2label` and `num_labels` are those of transformers; a regression's labels are the
-    names of its targets. The head reads the mean, or mean and deviation ("statistics"), of the tokens of the "last"
-    block, or of "all" weighed by a learned softmax. In training a step leaves out a `video_drop_ratio` and an
-    `audio_drop_ratio` of the tokens, and with `one_modality_probability` all of one modality; blocks are skipped for a
-    clip with up to `drop_path_rate`, growing with depth. `class_weights` (one a label) and `label_smoothing` are the
-    classification's, `regression_weights` weigh 1 - CCC and the mean squared error.
+    names of its targets. The head reads the mean, mean and deviation ("statistics"), or these for each band ("bands":
+    a row of patches of the face, a mel patch), of the tokens of the "last" block, or of "all" weighed by a learned
+    softmax. In training a step leaves out a `video_drop_ratio` of the places and an `audio_drop_ratio` of the moments,
+    and with `one_modality_probability` all of one modality; blocks are skipped for a clip with up to `drop_path_rate`,
+    growing with depth. `class_weights` (one a label) and `label_smoothing` are the classification's,
+    `regression_weights` weigh 1 - CCC and the mean squared error.
     """
 
     model_type = "vaemo"
@@ -105,7 +106,7 @@ class VAEmoConfig(PreTrainedConfig):
     alignment_alone_weight: float = 0.5
     alignment_centring: str = "clips"
 
-    head_pooling: str = "statistics"
+    head_pooling: str = "bands"
     head_layers: str = "last"
     head_dropout: float = 0.0
     drop_path_rate: float = 0.0

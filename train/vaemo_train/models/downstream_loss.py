@@ -40,7 +40,7 @@ def mean_squared_error(value_BK: Tensor, target_BK: Tensor, weight_B: Tensor) ->
 
 
 def one_minus_ccc(value_BK: Tensor, target_BK: Tensor, weight_B: Tensor) -> Tensor:
-    """1 - the concordance (Lin 1989, eq. 2) of the batch, mean over targets: the loss of Trigeorgis et al., ICASSP 2016.
+    """1 - the concordance (Lin 1989, eq. 2) of the batch, mean over targets (Trigeorgis et al., ICASSP 2016).
 
     Moments are those of the batch's own clips, so small batches make a rough estimate.
     """

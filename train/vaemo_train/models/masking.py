@@ -95,6 +95,27 @@ def random_mask(
     return Mask(visible_BV, is_unused_BV, is_masked_BN)
 
 
+def moment_mask(
+    batch_size: int,
+    num_steps: int,
+    num_places: int,
+    ratio: float,
+    generator: torch.Generator,
+    is_padding_BN: Tensor | None = None,
+) -> Mask:
+    """Hide a random `ratio` of the steps of every clip that are not padding, with all their places.
+
+    Tokens are ordered by step, then by place; the places of a step are padding together.
+    """
+    is_padding_BS = None if is_padding_BN is None else is_padding_BN[:, ::num_places]
+    steps = random_mask(batch_size, num_steps, ratio, generator, is_padding_BS)
+    place_L = torch.arange(num_places, device=generator.device)
+    # (B, V, L) -> (B, V * L)
+    visible_BV = (steps.visible_BV[..., None] * num_places + place_L).flatten(1)
+    is_unused_BV = None if steps.is_unused_BV is None else steps.is_unused_BV.repeat_interleave(num_places, dim=1)
+    return Mask(visible_BV, is_unused_BV, steps.is_masked_BN.repeat_interleave(num_places, dim=1))
+
+
 def sample_targets(is_masked_BN: Tensor, share: float, most: int, generator: torch.Generator) -> Targets:
     """Draw a `share` of each clip's hidden tokens, each once; `most` is the number that a whole clip has.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -23,7 +24,7 @@ class View:
     targets: Targets
 
 
-def encoder_inputs(views: Sequence[View | None]) -> dict[str, Tensor | None]:
+def encoder_inputs(views: Sequence[View | None]) -> dict[str, Any]:
     """What the encoder gets to see of the views, by its argument's name."""
     video, audio = views
     return {

@@ -1,0 +1,79 @@
+"""What an evaluation came to, and the file that it is written to: evaluation.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from vaemo_clips.errors import UserError
+from vaemo_clips.file_facts import sha256_of
+from vaemo_train.evaluate.gathered_results import results_of
+from vaemo_train.evaluate.outcome import Outcome
+from vaemo_train.evaluate.results_file import ClassScores, Results
+from vaemo_train.evaluate.robustness_scores import CLEAN, RobustnessScores
+from vaemo_train.finetune.tested import Judge, Tested
+from vaemo_train.training import environment
+
+FORMAT_VERSION: Final = 1
+FILE: Final = "evaluation.json"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """Scores of models by their clips, and under noise where it was asked for; `seconds` is how long it took."""
+
+    tested: Tested
+    judge: Judge
+    results: Results
+    robustness: RobustnessScores | None
+
+    @classmethod
+    def of(cls, tested: Tested, judge: Judge, outcomes: Mapping[str, Outcome], seconds: float) -> Evaluation:
+        """From what `Judge.outcomes` gives."""
+        clean = outcomes[CLEAN]
+        results = results_of(
+            clean, folds=tested.folds, selection=tested.selection, recipe=tested.recipe,
+            data={"shards": tested.folder.digest}, pretraining=tested.pretraining, versions=environment.versions(),
+            machine=environment.machine(), command=environment.command_line(), seconds=round(seconds, 1),
+        )  # fmt: skip
+        robust = RobustnessScores.of(clean, outcomes, judge.corruptions) if judge.corruptions else None
+        return cls(tested, judge, results, robust)
+
+    def ours(self) -> dict[str, tuple[float, float]]:
+        """UAR and WAR by V, A and VA, means over seeds, to stand beside published ones. Raises UserError for values."""
+        found = {}
+        for modality, scores in self.results.scores.items():
+            if not isinstance(scores, ClassScores):
+                raise UserError("--corpus: the published scores are of classes, this model gives values; leave it out")
+            if modality in ("V", "A", "VA"):
+                found[modality] = (scores.uar.estimate.mean, scores.war.estimate.mean)
+        return found
+
+    def as_dict(self, **others: Any) -> dict[str, Any]:
+        """For JSON, with what else is to be told; see results.json for `results`. What is not known is null."""
+        results = self.results.model_dump(mode="json")
+        results["protocol"]["speaker_disjoint"] = self.tested.is_disjoint
+        return {
+            "format_version": FORMAT_VERSION,
+            "models": [
+                {"run": str(one.run), "fold": one.fold, "seed": one.seed, "sha256": sha256_of(one.weights)}
+                for one in self.tested.models
+            ],
+            "shards": str(self.tested.folder.path),
+            "shards_digest": self.tested.folder.digest,
+            "windows": self.judge.windows,
+            "batch_size": self.judge.batch_size,
+            "bf16": self.tested.bf16,
+            "notes": list(self.tested.notes),
+            **others,
+            "results": results,
+            "noise": None if self.robustness is None else self.robustness.as_list(),
+        }
+
+
+def default_file(model: Path) -> Path:
+    """Where the numbers go unless told otherwise: into the folder of the run, never beside the weights of one."""
+    is_weights = model.resolve().name == "model" and (model.resolve().parent / "run.json").is_file()
+    return (model.resolve().parent if is_weights else model) / FILE

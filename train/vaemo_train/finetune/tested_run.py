@@ -1,0 +1,94 @@
+"""A finished fine-tuning to be judged again: the model of each fold and seed, by its own test part alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vaemo_clips.errors import RunFolderError
+from vaemo_train.finetune.cross_validation import SELECTION
+from vaemo_train.finetune.rebuilt import Rebuilt
+from vaemo_train.finetune.seen import Seen, saw_test_speakers
+from vaemo_train.finetune.splits import Split
+from vaemo_train.finetune.tested import Tested, TestedModel
+from vaemo_train.models.config import SIZES
+from vaemo_train.training import environment
+from vaemo_train.training.record import RunFolder
+
+
+def open_run(out: Path, data: Path | None = None, manifest: Path | None = None) -> Tested:
+    """All models of a fine-tuning, of the seeds that are finished in every fold.
+
+    Raises as `Rebuilt.read` does, RunFolderError where no seed is finished in every fold or nothing was tested.
+    """
+    rebuilt = Rebuilt.read(out, data, manifest)
+    splits = [split for split in rebuilt.splits if len(split.test)]
+    if not splits:
+        raise RunFolderError(
+            f"{out}: it was trained on all clips and has none to be tested on; judge its model on others: "
+            f"--model {out}/fold-{rebuilt.splits[0].name}/seed-0 --data SHARDS"
+        )
+    seeds, notes = _seeds(out, splits)
+    models = tuple(_model(rebuilt, split, number) for number in seeds for split in splits)
+    recipe = rebuilt.recipe
+    bf16 = environment.resolve_bf16(recipe)
+    return Tested(
+        folder=rebuilt.folder,
+        targets=rebuilt.targets,
+        models=models,
+        modality=recipe.modality,
+        windows=recipe.evaluation.windows,
+        batch_size=recipe.evaluation.batch_size,
+        bf16=bf16,
+        folds=splits[0].reason.partition(";")[0],
+        selection=SELECTION[recipe.select.checkpoint],
+        recipe=recipe.model_dump(mode="json"),
+        pretraining={split.name: _seen(rebuilt, split, models) for split in splits},
+        is_disjoint=None if rebuilt.targets.speakers is None else True,
+        notes=(*rebuilt.targets.notes, *notes, *_precision(models, bf16)),
+    )
+
+
+def _seeds(out: Path, splits: list[Split]) -> tuple[list[int], tuple[str, ...]]:
+    """The seeds' numbers that every fold has a model of, and what is told of the others."""
+    finished = {split.name: set(_finished(out / f"fold-{split.name}")) for split in splits}
+    whole = sorted(set.intersection(*finished.values()))
+    if not whole:
+        lacking = [name for name, seeds in finished.items() if 0 not in seeds]
+        raise RunFolderError(
+            f"{out}: no seed is finished in every fold (fold {lacking[0] if lacking else '?'} lacks seed 0); finish it "
+            f"first, `vaemo-train finetune` with --resume"
+        )
+    partial = sorted(set.union(*finished.values()) - set(whole))
+    named = ", ".join(map(str, partial))
+    return whole, (f"seed {named}: not finished in every fold, and left out",) if partial else ()
+
+
+def _finished(fold: Path) -> Iterator[int]:
+    for run in fold.glob("seed-*"):
+        number = run.name.removeprefix("seed-")
+        if number.isdecimal() and (run / "model" / "model.safetensors").is_file():
+            yield int(number)
+
+
+def _model(rebuilt: Rebuilt, split: Split, number: int) -> TestedModel:
+    run = rebuilt.out / f"fold-{split.name}" / f"seed-{number}"
+    rebuilt.check(split, RunFolder(run).read_record())
+    return TestedModel(run, split.name, rebuilt.recipe.seed + number, split.test)
+
+
+def _precision(models: tuple[TestedModel, ...], bf16: bool) -> Iterator[str]:
+    """What is told where this machine multiplies otherwise than the one that tested before."""
+    noted = {RunFolder(model.run).read_record()["identity"].get("bf16") for model in models}
+    if noted != {bf16}:
+        here, there = ("bfloat16", "float32") if bf16 else ("float32", "bfloat16")
+        yield f"judged in {here}, tested in {there} when it was trained: a few clips may be named otherwise"
+
+
+def _seen(rebuilt: Rebuilt, split: Split, models: tuple[TestedModel, ...]) -> Seen:
+    run = next(model.run for model in models if model.fold == split.name)
+    init: Any = RunFolder(run).read_record().get("init")
+    if not isinstance(init, str):
+        return "unknown"
+    return saw_test_speakers(init if init in SIZES else Path(init), rebuilt.folder, split.test)
