@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from benchmarks.machine import describe_machine
 from vaemo_clips.errors import SplitError, UserError
 from vaemo_train.evaluate.interval import bootstrap_interval, cluster_sums, ratio
-from vaemo_train.evaluate.outcome import Outcome
-from vaemo_train.evaluate.results_file import read_results
+from vaemo_train.outcome.outcome import Outcome
+from vaemo_train.outcome.results_file import read_results
 
 
 def main(runs: Annotated[list[str], typer.Argument(metavar="NAME=FOLDER...")]) -> None:
@@ -50,7 +50,7 @@ def _outcome(folder: Path) -> Outcome:
 
 def hits(outcome: Outcome) -> NDArray[np.float64]:
     """How often each clip was named rightly, the mean over seeds, (n,)."""
-    return np.mean([run == outcome.truth for run in outcome.labels(outcome.main)], axis=0)
+    return np.asarray(np.mean([run == outcome.truth for run in outcome.labels(outcome.main)], axis=0))
 
 
 def _compared(outcome: Outcome, first: Outcome) -> list[str]:

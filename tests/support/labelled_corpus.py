@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from vaemo_train.finetune.splits import Split, make_splits
-from vaemo_train.finetune.targets import Targets
+from vaemo_train.protocol.splits import Split, make_splits
+from vaemo_train.protocol.targets import Targets
 
 
 def table(**columns: Sequence[object]) -> pa.Table:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaemo_train.evaluate.features import Modality
-from vaemo_train.evaluate.outcome import Outcome
-from vaemo_train.evaluate.predictions_file import FoldPredictions
+from vaemo_train.outcome.outcome import Outcome
+from vaemo_train.outcome.predictions_file import FoldPredictions
 
 EMOTIONS = ("angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
 TARGETS = ("valence", "arousal")

@@ -165,8 +165,9 @@ def test_statistics_of_bands_are_those_of_their_visible_tokens_without_padding()
     is_padding[1, 20:] = True
     found = band_statistics(hidden, Layout(0, 24, is_padding), (None, visible), config)
     assert found[VIDEO] is None
-    assert found[AUDIO] is not None
-    parts = found[AUDIO].view(2, 8, 2, 16)
+    of_sound = found[AUDIO]
+    assert of_sound is not None
+    parts = of_sound.view(2, 8, 2, 16)
     for clip in range(2):
         for band in range(8):
             chosen = hidden[clip][(visible[clip] % 8 == band) & ~is_padding[clip]]

@@ -18,8 +18,8 @@ from safetensors.torch import load_file
 from tests.support.finetune_folders import Workplace, run_all
 from tests.support.tiny_run import HookedConsole, tiny_shards
 from vaemo_clips.errors import CheckpointError, RecipeError, RunFolderError, SplitError
-from vaemo_train.evaluate.results_file import read_results
 from vaemo_train.finetune.cross_validation import CrossValidation
+from vaemo_train.outcome.results_file import read_results
 from vaemo_train.shards.folder import ShardFolder
 
 

@@ -22,9 +22,9 @@ from tests.support.tiny_finetune import (
     refused,
     write_labels,
 )
-from vaemo_train.evaluate.robustness_scores import CLEAN, read_corruptions
-from vaemo_train.finetune.tested import Judge
-from vaemo_train.finetune.tested_run import open_run
+from vaemo_train.judging.tested import Judge
+from vaemo_train.judging.tested_run import open_run
+from vaemo_train.outcome.robustness_scores import CLEAN, read_corruptions
 
 
 def test_the_same_windows_give_the_same_scores_as_the_fine_tuning(finetuned: TinyFinetune, tmp_path: Path) -> None:

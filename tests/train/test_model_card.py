@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from tests.support.synthetic_outcome import EMOTIONS, synthetic_outcome
 from vaemo_train.data.corruption import Corruption
-from vaemo_train.evaluate.gathered_results import results_of
-from vaemo_train.evaluate.model_card import model_card
-from vaemo_train.evaluate.results_file import ClassScores, Results
-from vaemo_train.evaluate.robustness_scores import RobustnessScores
+from vaemo_train.outcome.gathered_results import results_of
+from vaemo_train.outcome.model_card import model_card
+from vaemo_train.outcome.results_file import ClassScores, Results
+from vaemo_train.outcome.robustness_scores import RobustnessScores
 
 
 def results(**settings: Any) -> Results:

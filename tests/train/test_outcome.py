@@ -14,9 +14,9 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 from tests.support.synthetic_outcome import EMOTIONS, TARGETS, fold_predictions, synthetic_outcome
 from vaemo_clips.errors import SplitError
 from vaemo_train.evaluate.features import Modality
-from vaemo_train.evaluate.outcome import Outcome
 from vaemo_train.evaluate.regression import RegressionScores, RegressionSummary
 from vaemo_train.evaluate.scores import ScoreSummary
+from vaemo_train.outcome.outcome import Outcome
 
 SMALL: dict[str, Any] = {"num_speakers": 6, "clips_each": 20, "num_folds": 3, "num_seeds": 2}
 

@@ -10,11 +10,11 @@ import pytest
 
 from tests.support.synthetic_outcome import synthetic_outcome
 from vaemo_clips.errors import FigureError
-from vaemo_train.evaluate.gathered_results import results_of
-from vaemo_train.evaluate.outcome import Outcome
-from vaemo_train.evaluate.outcome_curves import learning_curves
-from vaemo_train.evaluate.outcome_figures import confusion_figure, recall_figure, scatter_figure, write_figures
-from vaemo_train.evaluate.results_file import Results
+from vaemo_train.outcome.curves import learning_curves
+from vaemo_train.outcome.figures import confusion_figure, recall_figure, scatter_figure, write_figures
+from vaemo_train.outcome.gathered_results import results_of
+from vaemo_train.outcome.outcome import Outcome
+from vaemo_train.outcome.results_file import Results
 
 ELEVEN = (
     "anger", "anxiety", "contempt", "disappointment", "disgust", "fear", "happiness", "helplessness", "neutral",

@@ -8,9 +8,9 @@ from typing import Any
 from rich.console import Console
 
 from tests.support.synthetic_outcome import EMOTIONS, synthetic_outcome
-from vaemo_train.evaluate.gathered_results import results_of
-from vaemo_train.evaluate.outcome_report import outcome_report, recall_report
-from vaemo_train.evaluate.results_file import Results
+from vaemo_train.outcome.gathered_results import results_of
+from vaemo_train.outcome.report import outcome_report, recall_report
+from vaemo_train.outcome.results_file import Results
 
 SMALL: dict[str, Any] = {"num_speakers": 6, "clips_each": 20, "num_folds": 3, "num_seeds": 2}
 

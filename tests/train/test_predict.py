@@ -15,7 +15,7 @@ from vaemo_train.data.corruption import Corruption
 from vaemo_train.data.window import Window, eval_windows
 from vaemo_train.evaluate.features import MODALITIES
 from vaemo_train.evaluate.predict import Predictions, predict
-from vaemo_train.evaluate.robustness import robustness
+from vaemo_train.judging.robustness import robustness
 from vaemo_train.models.classification import CLASSIFICATION, REGRESSION, VAEmoForClassification
 from vaemo_train.shards.folder import ShardFolder
 

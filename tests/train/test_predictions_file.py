@@ -9,7 +9,7 @@ import pytest
 
 from vaemo_clips.errors import RunFolderError, SplitError
 from vaemo_train.evaluate.predict import Predictions
-from vaemo_train.evaluate.predictions_file import read_predictions, write_predictions
+from vaemo_train.outcome.predictions_file import read_predictions, write_predictions
 
 
 def predictions(is_regression: bool = False) -> Predictions:

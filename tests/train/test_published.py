@@ -10,8 +10,8 @@ from rich.console import Console
 
 from vaemo_clips.corpora.names import CORPUS_NAMES
 from vaemo_clips.errors import ManifestError
-from vaemo_train.evaluate import published
-from vaemo_train.evaluate.published import (
+from vaemo_train.outcome import published
+from vaemo_train.outcome.published import (
     PublishedScore,
     published_corpora,
     published_corpus,

@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.synthetic_outcome import EMOTIONS, synthetic_outcome
 from vaemo_clips.errors import RunFolderError
-from vaemo_train.evaluate.gathered_results import results_of
-from vaemo_train.evaluate.results_file import Results, read_results, write_results
+from vaemo_train.outcome.gathered_results import results_of
+from vaemo_train.outcome.results_file import Results, read_results, write_results
 
 SMALL: dict[str, Any] = {"num_speakers": 6, "clips_each": 20, "num_folds": 3}
 

@@ -12,11 +12,11 @@ from tests.support.synthetic_outcome import fold_predictions
 from vaemo_clips.errors import FigureError, UserError
 from vaemo_train.data.corruption import CORRUPTIONS, Corruption
 from vaemo_train.evaluate.features import Modality
-from vaemo_train.evaluate.outcome import Outcome
-from vaemo_train.evaluate.predictions_file import FoldPredictions
-from vaemo_train.evaluate.robustness_figure import robustness_figure
-from vaemo_train.evaluate.robustness_report import robustness_report
-from vaemo_train.evaluate.robustness_scores import CLEAN, NoisyScores, RobustnessScores, read_corruptions
+from vaemo_train.outcome.outcome import Outcome
+from vaemo_train.outcome.predictions_file import FoldPredictions
+from vaemo_train.outcome.robustness_figure import robustness_figure
+from vaemo_train.outcome.robustness_report import robustness_report
+from vaemo_train.outcome.robustness_scores import CLEAN, NoisyScores, RobustnessScores, read_corruptions
 
 _TOUCHED: dict[str, tuple[Modality, ...]] = {"video": ("video", "both"), "audio": ("audio", "both")}
 

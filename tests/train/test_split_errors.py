@@ -8,8 +8,8 @@ import pytest
 
 from tests.support.labelled_corpus import corpus, split_of
 from vaemo_clips.errors import SplitError
-from vaemo_train.finetune.splits import Split, make_splits
-from vaemo_train.finetune.targets import Targets
+from vaemo_train.protocol.splits import Split, make_splits
+from vaemo_train.protocol.targets import Targets
 
 EMPTY = np.empty(0, np.int64)
 

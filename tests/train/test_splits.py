@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.support.labelled_corpus import corpus, split_of
 from vaemo_clips.errors import SplitError
-from vaemo_train.finetune.splits import Split, make_splits
-from vaemo_train.finetune.targets import Targets
+from vaemo_train.protocol.splits import Split, make_splits
+from vaemo_train.protocol.targets import Targets
 
 
 def allowed(rows: pa.Table, folds: str | None, share: float, seed: int) -> tuple[Split, ...]:

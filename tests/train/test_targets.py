@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.synthetic_shards import write_shards
 from vaemo_clips.errors import ManifestError, SplitError
-from vaemo_train.finetune.targets import Targets
+from vaemo_train.protocol.targets import Targets
 from vaemo_train.shards.folder import ShardFolder
 
 

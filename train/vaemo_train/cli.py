@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vaemo_train.finetune.noise_option import WithNoise
+from vaemo_train.judging.noise_option import WithNoise
 
 app = typer.Typer(
     name="vaemo-train",
@@ -260,7 +260,7 @@ def evaluate(
 
     vaemo-train evaluate --model runs/finetune --noise --corpus ravdess
     """
-    from vaemo_train.finetune.evaluate_command import Options, run_evaluate
+    from vaemo_train.judging.command import Options, run_evaluate
 
     run_evaluate(Options(
         model=model, data=data, windows=windows, noise=noise, corpus=corpus, holdout=holdout, label_column=label_column,

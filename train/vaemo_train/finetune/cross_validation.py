@@ -15,20 +15,20 @@ import torch
 from vaemo_clips.errors import RecipeError, RunFolderError
 from vaemo_clips.whole_file import write_text
 from vaemo_train.evaluate.folds import texts
-from vaemo_train.evaluate.gathered_results import results_of
-from vaemo_train.evaluate.model_card import model_card
-from vaemo_train.evaluate.outcome import Outcome
-from vaemo_train.evaluate.outcome_figures import write_figures
 from vaemo_train.evaluate.predict import predict
-from vaemo_train.evaluate.predictions_file import write_predictions
-from vaemo_train.evaluate.results_file import Results, write_results
 from vaemo_train.finetune.recipe import FinetuneRecipe
 from vaemo_train.finetune.run import Finetuning, Task
 from vaemo_train.finetune.seen import Seen, saw_test_speakers
 from vaemo_train.finetune.selection import modalities_of, truth_of
-from vaemo_train.finetune.splits import Split, make_splits
-from vaemo_train.finetune.targets import Targets
 from vaemo_train.models.classification import load_classifier
+from vaemo_train.outcome.figures import write_figures
+from vaemo_train.outcome.gathered_results import results_of
+from vaemo_train.outcome.model_card import model_card
+from vaemo_train.outcome.outcome import Outcome
+from vaemo_train.outcome.predictions_file import write_predictions
+from vaemo_train.outcome.results_file import Results, write_results
+from vaemo_train.protocol.splits import Split, make_splits
+from vaemo_train.protocol.targets import Targets
 from vaemo_train.shards.folder import ShardFolder
 from vaemo_train.stage2.beginning import find_init, init_identity
 from vaemo_train.training import environment

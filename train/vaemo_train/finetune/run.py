@@ -14,11 +14,11 @@ from transformers import TrainingArguments
 
 from vaemo_train.finetune.recipe import FinetuneRecipe
 from vaemo_train.finetune.selection import Validation
-from vaemo_train.finetune.splits import Split
-from vaemo_train.finetune.targets import Targets
 from vaemo_train.finetune.trainer import FinetuneTrainer, freeze
 from vaemo_train.models.classification import CLASSIFICATION, REGRESSION, VAEmoForClassification
 from vaemo_train.models.encoder_weights import encoder_config
+from vaemo_train.protocol.splits import Split
+from vaemo_train.protocol.targets import Targets
 from vaemo_train.shards.folder import ShardFolder
 from vaemo_train.stage2.beginning import init_identity
 from vaemo_train.training import environment

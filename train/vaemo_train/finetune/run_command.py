@@ -113,7 +113,7 @@ def _ending(validation: CrossValidation) -> Iterator[str]:
         return
     from rich.console import Console
 
-    from vaemo_train.evaluate.outcome_report import outcome_report, recall_report
+    from vaemo_train.outcome.report import outcome_report, recall_report
 
     results = validation.finish()
     console = Console(soft_wrap=True)

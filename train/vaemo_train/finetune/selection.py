@@ -19,8 +19,8 @@ from vaemo_train.evaluate.predict import Predictions, predict
 from vaemo_train.evaluate.regression import RegressionScores
 from vaemo_train.evaluate.scores import Scores
 from vaemo_train.finetune.recipe import FinetuneRecipe
-from vaemo_train.finetune.targets import Targets
 from vaemo_train.models.classification import VAEmoForClassification
+from vaemo_train.protocol.targets import Targets
 from vaemo_train.shards.folder import ShardFolder
 from vaemo_train.training.watching import Pictures
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from vaemo_train.data.batch import Batch
 from vaemo_train.finetune.mixup import Mixup
 from vaemo_train.finetune.recipe import FinetuneRecipe
-from vaemo_train.finetune.targets import Targets
 from vaemo_train.models.classification import VAEmoForClassification
 from vaemo_train.models.downstream_loss import class_targets
+from vaemo_train.protocol.targets import Targets
 from vaemo_train.training.optimizer import decay_groups
 from vaemo_train.training.trainer import StageTrainer
 

@@ -100,7 +100,7 @@ class VAEmoForClassification(VAEmoPreTrainedModel):
     @property
     def names(self) -> tuple[str, ...]:
         """The classes or targets, in the order of the logits."""
-        labels: dict[int, str] = dict(self.config.id2label or {})  # type: ignore[arg-type]
+        labels: Any = self.config.id2label or {}
         return tuple(labels[place] for place in range(len(labels)))
 
     @property

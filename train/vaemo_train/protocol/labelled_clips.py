@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from vaemo_clips.errors import SplitError
 from vaemo_train.evaluate.folds import texts
 from vaemo_train.evaluate.source_files import source_files
-from vaemo_train.finetune.target_values import check_clips
-from vaemo_train.finetune.targets import Targets
+from vaemo_train.protocol.target_values import check_clips
+from vaemo_train.protocol.targets import Targets
 
 
 @dataclass(frozen=True, slots=True, eq=False)

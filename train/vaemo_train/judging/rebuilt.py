@@ -17,8 +17,8 @@ from vaemo_clips.errors import RunFolderError, ShardError, SplitError
 from vaemo_train.finetune.cross_validation import PROTOCOL, read_protocol
 from vaemo_train.finetune.recipe import FinetuneRecipe
 from vaemo_train.finetune.run import Task
-from vaemo_train.finetune.splits import Split, make_splits
-from vaemo_train.finetune.targets import Targets
+from vaemo_train.protocol.splits import Split, make_splits
+from vaemo_train.protocol.targets import Targets
 from vaemo_train.shards.folder import ShardFolder
 from vaemo_train.shards.record import one_line
 

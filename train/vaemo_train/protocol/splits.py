@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from vaemo_clips.errors import SplitError
 from vaemo_train.evaluate.folds import shown
-from vaemo_train.finetune.labelled_clips import LabelledClips
-from vaemo_train.finetune.protocols import Part, make_protocol
-from vaemo_train.finetune.targets import Targets
-from vaemo_train.finetune.validation_part import check_share, keep_validation
+from vaemo_train.protocol.labelled_clips import LabelledClips
+from vaemo_train.protocol.protocols import Part, make_protocol
+from vaemo_train.protocol.targets import Targets
+from vaemo_train.protocol.validation_part import check_share, keep_validation
 
 
 @dataclass(frozen=True, slots=True, eq=False)

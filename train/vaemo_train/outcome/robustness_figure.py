@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from vaemo_clips.errors import FigureError
 from vaemo_train.data.corruption import Corruption
-from vaemo_train.evaluate.outcome_figures import COLOURS
-from vaemo_train.evaluate.outcome_report import GIVEN
-from vaemo_train.evaluate.robustness_scores import NoisyScores, RobustnessScores
+from vaemo_train.outcome.figures import COLOURS
+from vaemo_train.outcome.report import GIVEN
+from vaemo_train.outcome.robustness_scores import NoisyScores, RobustnessScores
 from vaemo_train.training.picture import STYLE, rastered
 
 _STYLE: Final[Any] = {**STYLE, "font.size": 7.5, "axes.spines.top": False, "axes.spines.right": False}

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from vaemo_clips.errors import SplitError
 from vaemo_train.evaluate.folds import deal_folds, shown
-from vaemo_train.finetune.labelled_clips import LabelledClips
+from vaemo_train.protocol.labelled_clips import LabelledClips
 
 MOST_SHARE = 0.5
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vaemo_clips.errors import SplitError
 from vaemo_train.evaluate.folds import Fold, Holdout, deal_folds, leave_one_speaker_out, shown, speaker_folds
-from vaemo_train.finetune.labelled_clips import LabelledClips
+from vaemo_train.protocol.labelled_clips import LabelledClips
 
 NUM_DEALT = 5
 """Folds where neither a column nor the user says how many."""

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from vaemo_clips.errors import SplitError
 from vaemo_train.evaluate.folds import texts
 from vaemo_train.evaluate.interval import bootstrap_interval, cluster_sums, ratio
-from vaemo_train.evaluate.predictions_file import SHORT, FoldPredictions, read_predictions
 from vaemo_train.evaluate.scores import Estimate, Scores, ScoreSummary
-from vaemo_train.evaluate.seed_run import SeedRun, refuse_other_training, refuse_shared_speakers
+from vaemo_train.outcome.predictions_file import SHORT, FoldPredictions, read_predictions
+from vaemo_train.outcome.seed_run import SeedRun, refuse_other_training, refuse_shared_speakers
 
 if TYPE_CHECKING:
     from vaemo_train.data.dataset import Modality as TrainedOn

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import yaml
 
-from vaemo_train.evaluate.card_tables import data_lines, fold_table, noise_table, recall_table, score_table, split_lines
-from vaemo_train.evaluate.results_file import ClassScores, Results
+from vaemo_train.outcome.card_tables import data_lines, fold_table, noise_table, recall_table, score_table, split_lines
+from vaemo_train.outcome.results_file import ClassScores, Results
 
 _METRICS: Final = {
     "war": ("accuracy", "WAR (accuracy)", None),

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from vaemo_train.evaluate.outcome import ANY, Outcome
-from vaemo_train.evaluate.predictions_file import SHORT
-from vaemo_train.evaluate.results_file import CLASSIFICATION, FORMAT_VERSION, REGRESSION, Known, Results
 from vaemo_train.evaluate.scores import Estimate
+from vaemo_train.outcome.outcome import ANY, Outcome
+from vaemo_train.outcome.predictions_file import SHORT
+from vaemo_train.outcome.results_file import CLASSIFICATION, FORMAT_VERSION, REGRESSION, Known, Results
 
 
 def results_of(

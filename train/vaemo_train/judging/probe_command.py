@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 if TYPE_CHECKING:
-    from vaemo_train.finetune.probed import Probed, ProbeRequest
+    from vaemo_train.judging.probed import Probed, ProbeRequest
 
 FORMAT_VERSION: Final = 1
 FILE: Final = "probe.json"
@@ -19,7 +19,7 @@ FILE: Final = "probe.json"
 def run_probe(request: ProbeRequest, out: Path | None) -> None:
     """Probe, print the scores, write the numbers. Raises UserErrors."""
     from vaemo_train.evaluate.report import probe_report
-    from vaemo_train.finetune.probed import probe
+    from vaemo_train.judging.probed import probe
     from vaemo_train.text_space.answer import check_out, console, write_numbers
 
     check_out(out)

@@ -17,12 +17,12 @@ from vaemo_clips.errors import CheckpointError, SplitError
 from vaemo_train.embed.opened import OpenedModel
 from vaemo_train.evaluate.features import MODALITIES, Features, extract
 from vaemo_train.evaluate.folds import Fold
-from vaemo_train.evaluate.predictions_file import SHORT
 from vaemo_train.evaluate.probe import ProbeResult, linear_probe
 from vaemo_train.evaluate.scores import Scores, ScoreSummary
 from vaemo_train.finetune.seen import Seen, saw_test_speakers
-from vaemo_train.finetune.splits import Split, make_splits
-from vaemo_train.finetune.targets import Targets
+from vaemo_train.outcome.predictions_file import SHORT
+from vaemo_train.protocol.splits import Split, make_splits
+from vaemo_train.protocol.targets import Targets
 from vaemo_train.shards.folder import ShardFolder
 from vaemo_train.stage2.beginning import find_init
 

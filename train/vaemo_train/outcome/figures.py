@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaemo_clips.errors import FigureError
-from vaemo_train.evaluate.outcome import Outcome
-from vaemo_train.evaluate.outcome_curves import Runs, learning_curves
-from vaemo_train.evaluate.outcome_report import caption, given, shown_score
-from vaemo_train.evaluate.results_file import ClassScores, Results
+from vaemo_train.outcome.curves import Runs, learning_curves
+from vaemo_train.outcome.outcome import Outcome
+from vaemo_train.outcome.report import caption, given, shown_score
+from vaemo_train.outcome.results_file import ClassScores, Results
 from vaemo_train.training.picture import STYLE, rastered, write_png
 
 _STYLE: Final[Any] = {**STYLE, "font.size": 7.5, "axes.spines.top": False, "axes.spines.right": False}

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import typer
 
 from vaemo_clips.errors import UserError
-from vaemo_train.finetune.probe_command import run_probe
+from vaemo_train.judging.probe_command import run_probe
 from vaemo_train.shards.layout import DEFAULT_FOLDER
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from vaemo_train.finetune.evaluation import Evaluation
-    from vaemo_train.finetune.probed import ProbeRequest
-    from vaemo_train.finetune.tested import Tested
+    from vaemo_train.judging.evaluation import Evaluation
+    from vaemo_train.judging.probed import ProbeRequest
+    from vaemo_train.judging.tested import Tested
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class Options:
 
     def opened(self) -> Tested:
         """The models and their clips. Raises UserErrors."""
-        from vaemo_train.finetune.rebuilt import is_finetuning
-        from vaemo_train.finetune.tested_model import Labelled, open_model
-        from vaemo_train.finetune.tested_run import open_run
+        from vaemo_train.judging.rebuilt import is_finetuning
+        from vaemo_train.judging.tested_model import Labelled, open_model
+        from vaemo_train.judging.tested_run import open_run
 
         if is_finetuning(self.model):
             self._refuse_for_run()
@@ -62,7 +62,7 @@ class Options:
 
     def probed(self) -> ProbeRequest:
         """What --probe asks for. Raises UserError for an option that says nothing of a probe."""
-        from vaemo_train.finetune.probed import ProbeRequest
+        from vaemo_train.judging.probed import ProbeRequest
 
         others = {"--noise": self.noise, "--corpus": self.corpus, "--holdout": self.holdout, "--targets": self.targets}
         for name, value in others.items():
@@ -88,10 +88,10 @@ class Options:
 
 def run_evaluate(options: Options) -> None:
     """Judge all models, print their scores, write the numbers and the figure. Raises UserErrors."""
-    from vaemo_train.evaluate.published import published_corpus
-    from vaemo_train.evaluate.robustness_scores import read_corruptions
-    from vaemo_train.finetune.evaluation import Evaluation, default_file
-    from vaemo_train.finetune.tested import Judge
+    from vaemo_train.judging.evaluation import Evaluation, default_file
+    from vaemo_train.judging.tested import Judge
+    from vaemo_train.outcome.published import published_corpus
+    from vaemo_train.outcome.robustness_scores import read_corruptions
     from vaemo_train.text_space.answer import check_out, console, write_numbers
     from vaemo_train.training.console import TrainingConsole
 
@@ -122,9 +122,9 @@ def run_evaluate(options: Options) -> None:
 
 def _tables(found: Evaluation, options: Options) -> Iterator[Table | str]:
     """Scores, recalls, what noise costs, what others have published."""
-    from vaemo_train.evaluate.outcome_report import outcome_report, recall_report
-    from vaemo_train.evaluate.published import published_report
-    from vaemo_train.evaluate.robustness_report import robustness_report
+    from vaemo_train.outcome.published import published_report
+    from vaemo_train.outcome.report import outcome_report, recall_report
+    from vaemo_train.outcome.robustness_report import robustness_report
 
     results = found.results
     yield outcome_report(results, str(options.model))
@@ -139,7 +139,7 @@ def _tables(found: Evaluation, options: Options) -> Iterator[Table | str]:
 
 def _draw(found: Evaluation, out: Path) -> None:
     """Write figures/robustness.png beside the numbers, where noise was asked for."""
-    from vaemo_train.evaluate.robustness_figure import robustness_figure
+    from vaemo_train.outcome.robustness_figure import robustness_figure
     from vaemo_train.training.picture import write_png
 
     if found.robustness is None:

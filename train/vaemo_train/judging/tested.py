@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from vaemo_train.data.corruption import Corruption
 from vaemo_train.evaluate.folds import texts
-from vaemo_train.evaluate.outcome import Outcome
 from vaemo_train.evaluate.predict import Predictions, predict
-from vaemo_train.evaluate.predictions_file import FoldPredictions
-from vaemo_train.evaluate.robustness import robustness
-from vaemo_train.evaluate.robustness_scores import CLEAN
 from vaemo_train.finetune.seen import Seen
 from vaemo_train.finetune.selection import modalities_of, truth_of
-from vaemo_train.finetune.targets import Targets
+from vaemo_train.judging.robustness import robustness
 from vaemo_train.models.classification import load_classifier
+from vaemo_train.outcome.outcome import Outcome
+from vaemo_train.outcome.predictions_file import FoldPredictions
+from vaemo_train.outcome.robustness_scores import CLEAN
+from vaemo_train.protocol.targets import Targets
 from vaemo_train.shards.folder import ShardFolder
 from vaemo_train.training.training_data import check_pictures
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from vaemo_train.evaluate.outcome import CLASS_SCORES, REGRESSION_SCORES
-from vaemo_train.evaluate.outcome_report import commonest, given, shown_score
-from vaemo_train.evaluate.results_file import ClassScores, EstimateEntry, Results
+from vaemo_train.outcome.outcome import CLASS_SCORES, REGRESSION_SCORES
+from vaemo_train.outcome.report import commonest, given, shown_score
+from vaemo_train.outcome.results_file import ClassScores, EstimateEntry, Results
 
 
 def score_table(results: Results) -> str:

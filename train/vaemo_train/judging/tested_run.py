@@ -8,11 +8,11 @@ from typing import Any
 
 from vaemo_clips.errors import RunFolderError
 from vaemo_train.finetune.cross_validation import SELECTION
-from vaemo_train.finetune.rebuilt import Rebuilt
 from vaemo_train.finetune.seen import Seen, saw_test_speakers
-from vaemo_train.finetune.splits import Split
-from vaemo_train.finetune.tested import Tested, TestedModel
+from vaemo_train.judging.rebuilt import Rebuilt
+from vaemo_train.judging.tested import Tested, TestedModel
 from vaemo_train.models.config import SIZES
+from vaemo_train.protocol.splits import Split
 from vaemo_train.training import environment
 from vaemo_train.training.record import RunFolder
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from vaemo_clips.errors import SplitError
 from vaemo_train.evaluate.folds import shown, texts
-from vaemo_train.finetune.labels_manifest import relabelled
-from vaemo_train.finetune.target_values import check_clips, class_values, target_values
+from vaemo_train.protocol.labels_manifest import relabelled
+from vaemo_train.protocol.target_values import check_clips, class_values, target_values
 from vaemo_train.shards.folder import ShardFolder
 
 

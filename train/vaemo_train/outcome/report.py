@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from rich import box
 from rich.table import Table
 
-from vaemo_train.evaluate.outcome import ANY, CLASS_SCORES, REGRESSION_SCORES
 from vaemo_train.evaluate.regression import shown_error, shown_share
-from vaemo_train.evaluate.results_file import EstimateEntry, RegressionScoresEntry, Results
+from vaemo_train.outcome.outcome import ANY, CLASS_SCORES, REGRESSION_SCORES
+from vaemo_train.outcome.results_file import EstimateEntry, RegressionScoresEntry, Results
 
 GIVEN = {"V": "video alone", "A": "sound alone", "VA": "both", ANY: "what there is"}
 

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from vaemo_clips.errors import UserError
 from vaemo_clips.file_facts import sha256_of
-from vaemo_train.evaluate.gathered_results import results_of
-from vaemo_train.evaluate.outcome import Outcome
-from vaemo_train.evaluate.results_file import ClassScores, Results
-from vaemo_train.evaluate.robustness_scores import CLEAN, RobustnessScores
-from vaemo_train.finetune.tested import Judge, Tested
+from vaemo_train.judging.tested import Judge, Tested
+from vaemo_train.outcome.gathered_results import results_of
+from vaemo_train.outcome.outcome import Outcome
+from vaemo_train.outcome.results_file import ClassScores, Results
+from vaemo_train.outcome.robustness_scores import CLEAN, RobustnessScores
 from vaemo_train.training import environment
 
 FORMAT_VERSION: Final = 1

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vaemo_clips.errors import SplitError
 from vaemo_train.evaluate.folds import shown
-from vaemo_train.evaluate.predictions_file import SHORT, FoldPredictions
+from vaemo_train.outcome.predictions_file import SHORT, FoldPredictions
 
 if TYPE_CHECKING:
     from vaemo_train.evaluate.features import Modality

@@ -7,10 +7,10 @@ from typing import Final
 from rich import box
 from rich.table import Table
 
-from vaemo_train.evaluate.outcome_report import GIVEN
 from vaemo_train.evaluate.regression import shown_share
-from vaemo_train.evaluate.robustness_scores import NoisyScores, RobustnessScores
 from vaemo_train.evaluate.scores import Estimate
+from vaemo_train.outcome.report import GIVEN
+from vaemo_train.outcome.robustness_scores import NoisyScores, RobustnessScores
 
 _MOST_BESIDE: Final = 3
 """Modalities whose differences fit beside their scores in 80 columns; of more, they stand below."""

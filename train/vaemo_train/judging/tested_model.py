@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from vaemo_clips.errors import RecipeError, RunFolderError, UserError
 from vaemo_train.evaluate.folds import Holdout, texts
 from vaemo_train.finetune.cross_validation import SELECTION
-from vaemo_train.finetune.labels_manifest import relabelled
-from vaemo_train.finetune.rebuilt import Rebuilt, is_finetuning
 from vaemo_train.finetune.recipe import FinetuneRecipe
 from vaemo_train.finetune.seen import Seen, saw_test_speakers
-from vaemo_train.finetune.targets import Targets
-from vaemo_train.finetune.tested import Tested, TestedModel
+from vaemo_train.judging.rebuilt import Rebuilt, is_finetuning
+from vaemo_train.judging.tested import Tested, TestedModel
 from vaemo_train.models.classification import VAEmoForClassification, load_classifier
 from vaemo_train.models.config import SIZES
+from vaemo_train.protocol.labels_manifest import relabelled
+from vaemo_train.protocol.targets import Targets
 from vaemo_train.shards.folder import ShardFolder
 from vaemo_train.training import environment
 from vaemo_train.training.record import RunFolder

@@ -11,7 +11,7 @@ from vaemo_train.data.corruption import CORRUPTIONS, Corruption
 from vaemo_train.evaluate.scores import Estimate
 
 if TYPE_CHECKING:
-    from vaemo_train.evaluate.outcome import Outcome, Summary
+    from vaemo_train.outcome.outcome import Outcome, Summary
 
 STANDARD: Final = "standard"
 CLEAN: Final = "clean"

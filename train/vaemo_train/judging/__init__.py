@@ -1,0 +1,1 @@
+"""Fine-tuned models judged again: other windows, noise, other clips; and linear probes of encoders."""
