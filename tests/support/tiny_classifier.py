@@ -14,10 +14,13 @@ from vaemo_train.models.classification import CLASSIFICATION, VAEmoForClassifica
 def tiny_classifier(
     names: tuple[str, ...] = ("anger", "joy", "rest"), seed: int = 0, **overrides: Any
 ) -> VAEmoForClassification:
-    """The tiny encoder with a new head, in eval mode."""
+    """The tiny encoder with a head of random weights (a new one says nothing of any clip), in eval mode."""
     torch.manual_seed(seed)
     labels = {"id2label": dict(enumerate(names)), "label2id": {name: place for place, name in enumerate(names)}}
     model = VAEmoForClassification(tiny_config(**{"problem_type": CLASSIFICATION, **labels, **overrides}))
+    for linear in model.classifier.linear:
+        assert isinstance(linear, torch.nn.Linear)
+        torch.nn.init.normal_(linear.weight, std=0.1)
     model.eval()
     return model
 

@@ -85,9 +85,6 @@ def test_what_is_left_out_in_training_hangs_on_the_seed_alone() -> None:
 def test_every_weight_of_the_head_learns(layers: str, pooling: str) -> None:
     model, batch = tiny_classifier(head_layers=layers, head_pooling=pooling), tiny_batch()
     model.train()
-    for linear in model.classifier.linear:
-        assert isinstance(linear, torch.nn.Linear)
-        torch.nn.init.normal_(linear.weight)  # so that what layers weigh matters
     output = model(**batch, labels=torch.tensor([0, 1, 2, 0]), batch_seed=0)
     output.loss.backward()
     for name, parameter in model.classifier.named_parameters():
@@ -109,13 +106,19 @@ def test_a_regression_gives_values_and_weighs_its_losses() -> None:
 
 def test_clip_norm_standardises_over_the_clips_that_are_there() -> None:
     norm, values = ClipNorm(3), torch.randn(6, 3) * 4 + 10
-    is_there = torch.tensor([True, True, True, True, False, False])
-    normed = norm(values, is_there)[:4]
+    is_there, alone = torch.tensor([True, True, True, True, False, False]), torch.zeros(6, dtype=torch.bool)
+    normed = norm(values, is_there, alone)[:4]
     assert torch.allclose(normed.mean(0), torch.zeros(3), atol=1e-5)
     assert torch.allclose(normed.std(0, unbiased=False), torch.ones(3), atol=1e-3)
     before = norm.mean.clone()
-    assert torch.equal(norm(values[:1], is_there[:1]), (values[:1] - before) * (norm.variance + 1e-5).rsqrt())
-    assert torch.equal(norm.mean, before)  # one clip has no deviation
+    expected = (values[:1] - before[0]) * (norm.variance[0] + 1e-5).rsqrt()
+    assert torch.equal(norm(values[:1], is_there[:1], alone[:1]), expected)  # one clip has no deviation
+    assert torch.equal(norm.mean, before)
+    assert torch.equal(norm.mean[1], torch.zeros(3))  # none was beside the other modality
+    norm.set_moments(True, values)
+    norm.eval()
+    beside = norm(values, torch.ones(6, dtype=torch.bool), ~alone)
+    assert torch.allclose(beside.mean(0), torch.zeros(3), atol=1e-5)
 
 
 def test_cross_entropy_is_torchs_own_and_leaves_out_what_has_no_weight() -> None:
@@ -175,3 +178,17 @@ def test_statistics_of_bands_are_those_of_their_visible_tokens_without_padding()
                 chosen = hidden[clip][~is_padding[clip]]
             assert torch.allclose(parts[clip, band, 0], chosen.mean(0), atol=1e-5)
             assert torch.allclose(parts[clip, band, 1], chosen.std(0, unbiased=False), atol=1e-3)
+
+
+def test_a_new_head_says_the_same_of_all_classes(tmp_path: Path) -> None:
+    folder = tiny_encoder_folder(tmp_path)
+    model = VAEmoForClassification.from_encoder(folder, ("a", "b", "c"))
+    assert torch.equal(model(**tiny_batch()).logits, torch.zeros(4, 3))
+
+
+def test_logits_are_no_bfloat16_under_autocast() -> None:
+    model = tiny_classifier()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = model(**tiny_batch()).logits
+    assert logits.dtype == torch.float32
+    assert not torch.equal(logits, logits.bfloat16().float())

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from transformers import TrainingArguments
 
+from vaemo_train.finetune.calibration import calibrate
 from vaemo_train.finetune.recipe import FinetuneRecipe
 from vaemo_train.finetune.selection import Validation
 from vaemo_train.finetune.trainer import FinetuneTrainer, freeze
@@ -141,10 +142,15 @@ class Finetuning(Stage):
             watching.draw_with(self._validation.draw, self.recipe.figure.every_steps)
 
     def before_saving(self, model: Any) -> dict[str, Any]:
-        """Take the weights that validation chose, where the recipe has it choose."""
+        """Take the weights that validation chose, where the recipe has it choose; then the moments of whole clips."""
+        chosen: dict[str, Any] = {}
         if self.recipe.select.checkpoint == "validation" and self._validation is not None:
-            return self._validation.take_best(model)
-        return {}
+            chosen = self._validation.take_best(model)
+        calibrate(
+            model, self._task.folder, self.data.rows.train, self.recipe.modality,
+            batch_size=self.recipe.evaluation.batch_size, bf16=environment.resolve_bf16(self.recipe),
+        )  # fmt: skip
+        return chosen
 
 
 def _usable(folder: ShardFolder, rows: Any, modality: str) -> Any:

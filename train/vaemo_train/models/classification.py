@@ -70,7 +70,7 @@ class VAEmoForClassification(VAEmoPreTrainedModel):
     def _init_weights(self, module: torch.nn.Module) -> None:
         super()._init_weights(module)
         if isinstance(module, ClassifierHead):
-            module.begin(self.config.initializer_range)
+            module.begin()
         elif isinstance(module, ClipNorm):
             module.reset()
 
@@ -132,7 +132,8 @@ class VAEmoForClassification(VAEmoPreTrainedModel):
             generators = self._generators(batch_seed)
             video, mel = self._one_modality(video, mel, generators[1])
             kept = self._kept(video, mel, video_padding_mask, audio_padding_mask, generators[0])
-        logits_BC, has_input_B = self._judge(video, mel, video_padding_mask, audio_padding_mask, kept)
+        layers, layout = self.read(video, mel, video_padding_mask, audio_padding_mask, kept)
+        logits_BC, has_input_B = self.classifier(layers, layout)
         if labels is None:
             return VAEmoClassificationOutput(logits=logits_BC, has_input=has_input_B)
         parts, metrics = self._losses(logits_BC, labels, has_input_B.float())
@@ -140,14 +141,18 @@ class VAEmoForClassification(VAEmoPreTrainedModel):
         loss = sum(((weights or {}).get(name, 1.0) * part for name, part in parts.items()), logits_BC.new_zeros(()))
         return VAEmoClassificationOutput(loss, parts, metrics, logits_BC, has_input_B)
 
-    def _judge(
+    def read(
         self,
         video: Tensor | None,
         mel: Tensor | None,
         video_padding: Tensor | None,
         audio_padding: Tensor | None,
         kept: dict[str, Any],
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[list[list[Tensor | None]], Layout]:
+        """What the head reads of each layer (see `ClassifierHead.pool`), and whose tokens these are.
+
+        `kept` names visible and unused tokens by the encoder's arguments; none for all.
+        """
         layers: list[list[Tensor | None]] = []
         head, visible = self.classifier, (kept.get("video_visible"), kept.get("audio_visible"))
 
@@ -157,8 +162,7 @@ class VAEmoForClassification(VAEmoPreTrainedModel):
         on_block = read if self.config.head_layers == "all" else None
         lower_BND, layout = self.vaemo.run_lower(video, mel, video_padding, audio_padding, **kept, on_block=on_block)
         read(self.vaemo.run_upper(lower_BND, layout, "cross", on_block), layout)
-        judged: tuple[Tensor, Tensor] = head(layers, layout)
-        return judged
+        return layers, layout
 
     def _losses(
         self, logits_BC: Tensor, labels: Tensor, weight_B: Tensor
