@@ -1,18 +1,27 @@
 """Clips a second that `vaemo-train embed` makes of shards, the floor that the machine sets, and the peak of memory.
 
     python -m benchmarks.embed_speed --data shards [--sizes vaemo-tiny,vaemo-small] [--threads 2] [--clips 48]
-    python -m benchmarks.embed_speed --memory
+    python -m benchmarks.embed_speed --memory [--clips 10000]
 
-Weights are random, which takes as long as trained ones. A clip is one window of 2.56 s, as in the goals of 25 clips/s
-with vaemo-tiny and 3 with vaemo-small, both of picture and sound on two cores; the command's default of two windows to
-ten seconds takes up to twice as long. The floor is the products of matrices alone, at the rate that this machine
-reaches in large ones. Beside clips a second of the clock stand those of a second of processor time on as many cores:
-what they would be if nothing else ran. `--memory` embeds 1,000 and 4,000 short clips, each in a process of its own.
+What is timed is `Embedder.embed` alone, after two batches that are not: JPEGs of rows that lie in the memory map are
+decoded, log-mel is computed, windows are encoded and pooled into vectors in memory. Not in it: the start of Python, the
+opening of model and shards, the listing of the rows, the writing of the Parquet file, and (which no shard needs) the
+search for faces in media files. Weights are random, which takes as long as trained ones. A clip is one window of
+2.56 s, as in the goals of 25 clips/s with vaemo-tiny and 3 with vaemo-small, both of picture and sound on two cores;
+the command's default of two windows to ten seconds takes up to twice as long.
+
+The floor is the products of matrices alone, at the rate that this machine reaches in large ones. Beside clips a second
+of the clock stand those of a second of processor time on as many cores: what they would be if nothing else ran.
+
+`--memory` runs the whole command on synthetic shards of `--clips` rows (half a second of sound and faces of 64 px) and
+on a tenth of them, with a tiny model and each in a process of its own, and prints the peak of its resident memory.
+Pages of the shards' memory maps count into it, which the system takes back when it needs them; how much of the memory
+at the end were such pages stands beside it. Linux only.
 """
 
 from __future__ import annotations
 
-import resource
+import json
 import subprocess
 import sys
 import tempfile
@@ -34,29 +43,40 @@ from vaemo_train.embed.settings import EmbedSettings
 from vaemo_train.embed.source import ShardSource
 from vaemo_train.models import VAEmoConfig, VAEmoModel, VAEmoProcessor
 from vaemo_train.shards.folder import ShardFolder
-from vaemo_train.shards.row import ShardRow
+from vaemo_train.shards.row import ShardRow, ShardSettings
 
 _GOALS = {("vaemo-tiny", "both"): 25.0, ("vaemo-small", "both"): 3.0}
 _MATRIX = 2048
 _SEED = 0
+_CLIPS, _CLIPS_OF_MEMORY = 48, 10_000
+_FACE_PX = 64
+_COMMAND = """
+import json, sys
+from vaemo_train.cli import app
+app(sys.argv[1:], standalone_mode=False)
+lines = (line.split() for line in open("/proc/self/status"))
+print(json.dumps({line[0]: int(line[1]) for line in lines if line[0] in ("VmHWM:", "RssFile:")}))
+"""
 
 
 def main(
     data: Annotated[Path | None, typer.Option(help="A folder of shards; without it one is made.")] = None,
     sizes: Annotated[str, typer.Option(help="Names of models, with commas between them.")] = "vaemo-tiny,vaemo-small",
     threads: Annotated[int, typer.Option(min=1, help="Threads that decode and encode.")] = 2,
-    clips: Annotated[int, typer.Option(min=1, help="Clips that are embedded each time.")] = 48,
+    clips: Annotated[
+        int | None, typer.Option(min=10, help="Clips that are embedded each time; 48, with --memory 10,000.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Windows in a batch.")] = 4,
     memory: Annotated[bool, typer.Option("--memory", help="Measure only the peak of memory.")] = False,
 ) -> None:
     """Print machine, rates, floors and goals."""
     print(describe_machine("embed_speed", ("torch", "transformers", "simplejpeg", "pyarrow"), _SEED))
     if memory:
-        _print_memory()
+        _print_memory(clips or _CLIPS_OF_MEMORY)
         return
     with tempfile.TemporaryDirectory(prefix="vaemo-embed-") as name:
         folder = ShardFolder.open(data or textured_shards(Path(name) / "shards"))
-        rows = _rows(folder, clips)
+        rows = _rows(folder, clips or _CLIPS)
         rates = {bf16: _matrix_rate(bf16) for bf16 in (False, True)}
         for bf16, rate in rates.items():
             print(f"products of {_MATRIX} x {_MATRIX} matrices in {_precision(bf16)}: {rate / 1e9:.0f} GMAC/s a core")
@@ -138,22 +158,28 @@ def _precision(bf16: bool) -> str:
     return "bfloat16" if bf16 else "float32"
 
 
-def _print_memory() -> None:
-    """Peak of resident memory of whole commands; a tiny model, sound alone."""
+def _print_memory(clips: int) -> None:
+    """Peak of resident memory of whole commands on a tenth of the clips, and on all."""
     with tempfile.TemporaryDirectory(prefix="vaemo-embed-") as name:
         folder = Path(name)
         torch.manual_seed(_SEED)
         config = VAEmoConfig.of_size("vaemo-tiny", num_unimodal_layers=1, num_cross_layers=1)
         VAEmoModel(config).save_pretrained(folder / "model")
-        VAEmoProcessor.of(config).save_pretrained(folder / "model")
-        for count in (1000, 4000):
-            shards = write_shards(folder / f"shards-{count}", count, modality="audio", seconds=0.5)
+        VAEmoProcessor.of(config, _FACE_PX).save_pretrained(folder / "model")
+        for count in (clips // 10, clips):
+            shards = write_shards(
+                folder / f"shards-{count}", count, seconds=0.5, settings=ShardSettings(size_px=_FACE_PX)
+            )
             out = folder / f"{count}.parquet"
-            code = "from vaemo_train.cli import app; import sys; app(sys.argv[1:])"
-            words = ["embed", shards, "--model", folder / "model", "--out", out, "--modality", "audio"]
-            subprocess.run([sys.executable, "-c", code, *map(str, words)], check=True, capture_output=True)
-            peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-            print(f"{count:,} clips: at most {peak_mb:,.0f} MB, the file has {out.stat().st_size / 1e6:.1f} MB")
+            words = ["embed", shards, "--model", folder / "model", "--out", out]
+            command = [sys.executable, "-c", _COMMAND, *map(str, words)]
+            told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            found = json.loads(told.splitlines()[-1])
+            peak_mb, mapped_mb = found["VmHWM:"] / 1024, found["RssFile:"] / 1024
+            print(
+                f"{count:,} clips: peak of resident memory {peak_mb:,.0f} MB, of which at the end {mapped_mb:,.0f} MB "
+                f"were pages of files; the file has {out.stat().st_size / 1e6:.1f} MB"
+            )
 
 
 if __name__ == "__main__":

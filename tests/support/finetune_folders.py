@@ -37,9 +37,9 @@ class Workplace:
     encoder: Path
 
     @classmethod
-    def make(cls, folder: Path) -> Workplace:
+    def make(cls, folder: Path, **options: Any) -> Workplace:
         """Write both."""
-        shards = tiny_shards(folder / "shards", 24, labels=("anger", "joy", "rest"))
+        shards = tiny_shards(folder / "shards", 24, labels=("anger", "joy", "rest"), **options)
         return cls(shards, tiny_encoder_folder(folder / "encoder"))
 
     def request(self, out: Path, changes: list[str] | None = None, **options: Any) -> Request:

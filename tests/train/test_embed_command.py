@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,20 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from numpy.typing import NDArray
 
 from tests.support.shard_folders import Called, vaemo_train_here
-from tests.support.synthetic_shards import write_shards
+from tests.support.synthetic_shards import grey, write_rows, write_shards
 from tests.support.tiny_vaemo import tiny_config, tiny_model
-from vaemo_train.data.window import WINDOW_S
+from vaemo_train.data.augment import Augment
+from vaemo_train.data.batch import read_batch
+from vaemo_train.data.window import WINDOW_S, Window, eval_windows
+from vaemo_train.embed import opened, run
 from vaemo_train.evaluate.features import extract
 from vaemo_train.models import VAEmoForCaptionAlignment, VAEmoModel, VAEmoProcessor
+from vaemo_train.models.band_pooling import band_statistics, num_bands
+from vaemo_train.models.block import AUDIO, VIDEO
 from vaemo_train.shards.folder import ShardFolder
 from vaemo_train.shards.row import ShardSettings
 
@@ -46,7 +54,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-def embedded(shards: Path, model: Path, out: Path, *options: str | int) -> Called:
+def embedded(shards: Path, model: Path | str, out: Path, *options: str | int) -> Called:
     words = [str(option) for option in options]
     return vaemo_train_here("embed", shards, "--model", model, "--out", out, "--precision", "float32", *words)
 
@@ -84,9 +92,102 @@ def test_a_row_has_the_clips_own_columns_and_the_file_says_what_it_is_of(shards:
     assert table.column("num_windows").to_pylist() == [2, 1, 4, 1, 1, 2, 1, 4, 1]
     facts = json.loads(table.schema.metadata[b"vaemo.embeddings"])
     assert facts["of"]["pooling"] == "mean"
-    assert facts["model"] == str(model)
+    assert facts["model_size"] == tiny_config().size
     assert "2 windows of 2.56 s evenly spaced" in facts["vectors"]
     assert len(facts["model_sha256"]) == 64
+    assert {"vaemo", "model", "model_config", "preprocessor", "source"} < facts["of"].keys()
+
+
+def test_a_model_that_was_moved_makes_the_same_file(shards: Path, model: Path, file: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(model / "model", moved)
+    out = tmp_path / "out.parquet"
+    embedded(shards, moved, out)
+    assert out.read_bytes() == file.read_bytes()
+    assert "nothing was left to do" in embedded(shards, model, out).stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "told"),
+    [
+        ("config.json", "log_mel_mean", -1.0, "was made with another model config"),
+        ("preprocessor_config.json", "note", "x", "was made with another preprocessor"),
+    ],
+)
+def test_the_same_weights_with_another_configuration_are_another_model(
+    shards: Path, model: Path, file: Path, tmp_path: Path, name: str, key: str, value: object, told: str
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(model / "model", other)
+    values = json.loads((other / name).read_text(encoding="utf-8"))
+    (other / name).write_text(json.dumps(values | {key: value}), encoding="utf-8")
+    assert told in refused(embedded(shards, other, file))
+
+
+def test_a_file_of_another_version_of_vaemo_is_not_gone_on_with(
+    shards: Path, model: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "version", lambda _: "99.0")
+    assert f"was made with vaemo {version('vaemo')}, not 99.0" in refused(embedded(shards, model, file))
+
+
+def test_bands_are_the_statistics_of_each_mel_band_and_row_of_the_face(
+    shards: Path, model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "bands.parquet"
+    assert embedded(shards, model, out, "--pooling", "bands", "--per-window", "--windows", 1).returncode == 0
+    config = tiny_config()
+    rows, mels = num_bands(VIDEO, config), num_bands(AUDIO, config)
+    schema = pq.read_schema(out)
+    widths = {name: schema.field(name).type.list_size for name in KINDS}
+    assert widths == {"video": rows * 2 * WIDTH, "audio": mels * 2 * WIDTH, "both": (rows + mels) * 2 * WIDTH}
+    folder = ShardFolder.open(shards)
+    row = folder.row(1)  # of sound alone, and shorter than a window
+    window = Window(row, 0, 0, eval_windows(row, 1)[0])
+    encoder = VAEmoModel.from_pretrained(model / "model").eval()
+    augment = Augment(
+        image_size=config.image_size, log_mel_mean=config.log_mel_mean, log_mel_std=config.log_mel_std
+    )
+    inputs = augment(read_batch([window], FACE_PX, 0))
+    mel_BMT, padding = inputs["input_features"], inputs["audio_padding_mask"]
+    with torch.no_grad():
+        hidden, layout = encoder.run_lower(None, mel_BMT, None, padding)
+        expected = band_statistics(encoder.run_upper(hidden, layout, "within"), layout, (None, None), config)[1]
+    assert expected is not None
+    np.testing.assert_allclose(vectors(out, "audio")[1], expected[0].numpy(), atol=2e-5)
+
+
+def test_a_picture_that_cannot_be_decoded_rejects_its_clip_and_no_other(model: Path, tmp_path: Path) -> None:
+    settings = ShardSettings(size_px=FACE_PX)
+    sound = np.zeros(16000, np.int16)
+    jpegs = [grey(level, FACE_PX) for level in range(60, 190, 10)]
+    broken = [*jpegs[:6], b"no picture", *jpegs[7:]]
+    clips = [("one", 1.0, jpegs, sound), ("two", 1.0, broken, sound), ("three", 1.0, jpegs, None)]
+    shards = write_rows(tmp_path / "shards", clips, settings)
+    out = tmp_path / "out.parquet"
+    for options in ((), ("--per-window",)):
+        done = embedded(shards, model, out, *options)
+        assert "2 clips embedded + 1 rejected = 3" in done.stdout, done.stderr
+        assert list(dict.fromkeys(pq.read_table(out).column("clip_id").to_pylist())) == ["one", "three"]
+        (reject,) = pq.read_table(tmp_path / "out.rejects.parquet").to_pylist()
+        assert (reject["clip_id"], reject["reject_reason"]) == ("two", "damaged_shard_row")
+        assert "prepare the shards again" in reject["reject_detail"]
+        out.unlink()
+    assert "2 clips embedded + 1 rejected = 3" in embedded(shards, model, out, "--modality", "audio").stdout
+    assert set(pq.read_table(out).column("clip_id").to_pylist()) == {"one", "two"}, "its sound is whole"
+
+
+def test_rejects_of_another_tool_are_not_overwritten(shards: Path, model: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "out.rejects.parquet"
+    pq.write_table(pq.read_table(shards / "rejects.parquet"), foreign)
+    before = foreign.read_bytes()
+    told = refused(embedded(shards, model, tmp_path / "out.parquet"))
+    assert "out.rejects.parquet is there and holds no rejects of `embed`, whose place it is; move it" in told
+    assert foreign.read_bytes() == before
+    foreign.unlink()
+    assert embedded(shards, model, tmp_path / "out.parquet").returncode == 0
+    (tmp_path / "out.parquet").unlink()
+    assert embedded(shards, model, tmp_path / "out.parquet").returncode == 0, "its own may be made anew"
 
 
 def test_the_file_is_read_by_datasets_and_by_pandas(file: Path, tmp_path: Path) -> None:
@@ -216,7 +317,9 @@ def test_a_finished_command_has_nothing_left_to_do(shards: Path, model: Path, tm
     assert "nothing was left to do" in again.stdout
     assert "9 clips embedded + 0 rejected = 9" in again.stdout
     assert out.stat().st_mtime_ns == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["embeddings.parquet", "embeddings.rejects.parquet"]
+    hidden = ".embeddings.parquet.parts"
+    assert {path.name for path in tmp_path.iterdir()} == {hidden, "embeddings.parquet", "embeddings.rejects.parquet"}
+    assert [path.name for path in (tmp_path / hidden).iterdir()] == [".lock"]
 
 
 def refused(done: Called) -> str:
@@ -252,9 +355,26 @@ def test_a_model_that_is_none_is_refused(shards: Path, model: Path, tmp_path: Pa
     (other / "config.json").write_bytes((model / "model" / "config.json").read_bytes())
     (other / "model.safetensors").write_bytes(b"\x08" + bytes(7) + b"{}      ")
     assert "weights of the encoder" in refused(embedded(shards, other, out))
-    hub = Path("nobody/no-such-model")
-    assert "there is no such folder, and the Hub gives no such model" in refused(embedded(shards, hub, out))
     assert list(tmp_path.glob(".*.parts")) == []
+
+
+def test_only_a_name_with_hf_is_looked_up_on_the_hub(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def nothing(name: str, **_: object) -> str:
+        asked.append(name)
+        raise LocalEntryNotFoundError("no such model")
+
+    monkeypatch.setattr(opened, "snapshot_download", nothing)
+    out = tmp_path / "out.parquet"
+    told = refused(embedded(shards, "runs/stage1-is-not-here", out))
+    assert "there is no run runs/stage1-is-not-here; train it first with `vaemo-train stage1`, or give" in told
+    assert "hf://nobody: a model of the Hub is hf://USER/NAME" in refused(embedded(shards, "hf://nobody", out))
+    assert asked == []
+    assert "the Hub gives no such model" in refused(embedded(shards, "hf://nobody/nothing", out))
+    assert asked == ["nobody/nothing"]
 
 
 def test_shards_without_the_modality_or_of_other_faces_are_refused(model: Path, tmp_path: Path) -> None:
@@ -269,10 +389,11 @@ def test_shards_without_the_modality_or_of_other_faces_are_refused(model: Path, 
 
 def test_options_that_cannot_be_are_refused_by_name(shards: Path, model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.parquet"
-    assert "--pooling max: Input should be 'mean' or 'statistics'" in refused(
+    assert "--pooling max: Input should be 'mean', 'statistics' or 'bands'" in refused(
         embedded(shards, model, out, "--pooling", "max")
     )
-    assert "--window-step -1.0" in refused(embedded(shards, model, out, "--window-step", "-1"))
+    told = refused(embedded(shards, model, out, "--window-step", "0.001"))
+    assert "--window-step 0.001: Input should be greater than or equal to 0.08" in told
     assert "exclude one another" in refused(embedded(shards, model, out, "--window-step", "1", "--windows", "2"))
     assert "there is no such folder or manifest" in refused(embedded(tmp_path / "nowhere", model, out))
     (tmp_path / "nothing").mkdir()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -12,6 +14,9 @@ import pytest
 from tests.support.shard_folders import Called, shards_of, vaemo_train_here, write_manifest
 from tests.support.tiny_vaemo import tiny_config, tiny_model
 from vaemo_clips.errors import UserError
+from vaemo_clips.index import IndexSummary, index
+from vaemo_train.embed import files, sources
+from vaemo_train.embed.parts import parts_folder
 from vaemo_train.models import VAEmoModel, VAEmoProcessor
 from vaemo_train.shards.row import ShardSettings
 
@@ -60,11 +65,52 @@ def test_a_file_that_cannot_be_read_is_a_reject_with_a_reason(file: Path) -> Non
     assert reject["reject_detail"]
 
 
-def test_a_folder_embedded_again_has_nothing_left_to_do(media: Path, model: Path, file: Path) -> None:
-    before = file.read_bytes()
+def test_a_folder_embedded_again_has_nothing_left_to_do(
+    media: Path, model: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, summaries = file.read_bytes(), []
+
+    def indexed(*values: Any, **named: Any) -> IndexSummary:
+        summaries.append(index(*values, **named))
+        return summaries[-1]
+
+    monkeypatch.setattr(sources, "index", indexed)
     assert "nothing was left to do" in embedded(media, model, file).stdout
     assert file.read_bytes() == before
-    assert sorted(path.name for path in file.parent.iterdir()) == ["embeddings.parquet", "embeddings.rejects.parquet"]
+    assert [one.reused for one in summaries] == [2], "no file is read again"
+    kept = {path.name for path in parts_folder(file).iterdir()}
+    assert kept == {".lock", "clips.parquet", "clips.rejects.parquet"}
+
+
+def test_ctrl_c_while_indexing_says_so_and_keeps_what_was_indexed_before(
+    media: Path, model: Path, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out.parquet"
+    shutil.copytree(parts_folder(file), parts_folder(out))
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "index", interrupted)
+        done = embedded(media, model, out)
+    assert done.returncode == 130
+    assert "interrupted while the files were indexed: no clip was embedded yet" in done.stderr
+    assert (parts_folder(out) / "clips.parquet").exists()
+    assert "2 clips embedded now" in embedded(media, model, out).stdout
+    assert out.read_bytes() == file.read_bytes()
+
+
+def test_a_disk_that_is_full_while_indexing_is_told_and_a_source_that_cannot_be_read_is_not_blamed_on_it(
+    media: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = {errno.ENOSPC: "out.parquet cannot be written", errno.EIO: "media0: cannot be indexed"}
+    for number, told in faults.items():
+
+        def failing(*_: object, _number: int = number, **__: object) -> None:
+            raise OSError(_number, "what the system says")
+
+        monkeypatch.setattr(sources, "index", failing)
+        assert told in embedded(media, model, tmp_path / "out.parquet").stderr
 
 
 def test_media_give_what_their_shards_give(media: Path, model: Path, file: Path, tmp_path: Path) -> None:
@@ -107,12 +153,18 @@ def test_a_segment_and_one_modality_are_embedded_alone(media: Path, encoder: VAE
     assert np.abs(whole.audio - found.audio).max() > 1e-4
 
 
-def test_a_clip_that_cannot_be_embedded_is_one_line(media: Path, encoder: VAEmoModel, tmp_path: Path) -> None:
+def test_a_clip_that_cannot_be_embedded_is_one_line(
+    media: Path, encoder: VAEmoModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(UserError, match=r"nowhere\.mp4: cannot be embedded, not_found"):
         encoder.embed(tmp_path / "nowhere.mp4")
     with pytest.raises(UserError, match=r"broken\.mp4: cannot be embedded, not_media"):
         encoder.embed(media / "broken.mp4")
     path = sorted(media.glob("*.mp4"))[0]
+    with monkeypatch.context() as patch:
+        patch.delattr(files, "prepare_clip")  # not even begun
+        with pytest.raises(UserError, match=r"nowhere\.mp4: cannot be embedded, not_found"):
+            encoder.embed([sorted(media.glob("[!b]*.mp4"))[0], tmp_path / "nowhere.mp4"])
     with pytest.raises(UserError, match=r"bad_segment \(start_s=5, end_s=4: needs 0 <= start_s < end_s"):
         encoder.embed(path, 5, 4)
     with pytest.raises(UserError, match=r"too_short"):

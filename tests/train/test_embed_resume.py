@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
 from tests.support.servers import REPOSITORY
@@ -16,6 +19,7 @@ from tests.support.synthetic_shards import write_shards
 from tests.support.tiny_vaemo import tiny_config, tiny_model
 from vaemo_clips.errors import RunFolderError
 from vaemo_train.embed import part, parts
+from vaemo_train.embed.source import ShardSource
 from vaemo_train.models import VAEmoProcessor
 from vaemo_train.shards.row import ShardSettings
 
@@ -89,13 +93,13 @@ def test_a_killed_command_goes_on_and_ends_with_the_same_files(
     words = [sys.executable, "-c", KILLED, *command(shards, model, out)]
     done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, timeout=120, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert not out.exists(), "the third part has its rows, but is not written down"
-    assert "10 clips embedded now" in embedded(shards, model, out).stdout
+    assert not out.exists(), "the second part has its rows, but is not written down"
+    assert "11 clips embedded now" in embedded(shards, model, out).stdout
     assert files(out) == whole
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.parquet", "out.rejects.parquet"]
+    assert [path.name for path in parts.parts_folder(out).iterdir()] == [".lock"]
 
 
-@pytest.mark.parametrize("moment", ["_write_tables", "rejects_table"])
+@pytest.mark.parametrize("moment", ["_write_tables", "_write_rejects"])
 def test_a_command_that_ends_while_parts_are_joined_joins_them_again(
     shards: Path, model: Path, whole: tuple[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
@@ -121,10 +125,10 @@ def test_parts_that_were_left_beside_the_whole_file_go_away(
     with monkeypatch.context() as patch:
         patch.setattr(parts.Parts, "remove", lambda _: None)
         embedded(shards, model, out)
-    assert parts.parts_folder(out).exists()
+    assert (parts.parts_folder(out) / "embed.json").exists()
     assert "nothing was left to do" in embedded(shards, model, out).stdout
     assert files(out) == whole
-    assert not parts.parts_folder(out).exists()
+    assert [path.name for path in parts.parts_folder(out).iterdir()] == [".lock"]
 
 
 def test_ctrl_c_is_told_and_what_is_finished_stays(
@@ -137,7 +141,7 @@ def test_ctrl_c_is_told_and_what_is_finished_stays(
     assert "the same command goes on" in done.stderr
     monkeypatch.undo()
     monkeypatch.setattr(part, "CLIPS_PER_PART", 4)
-    assert "10 clips embedded now" in embedded(shards, model, out).stdout
+    assert "\n8 clips embedded now" in embedded(shards, model, out).stdout, "of ten, two are rejected"
     assert files(out) == whole
 
 
@@ -180,6 +184,50 @@ def test_two_commands_do_not_share_a_file(shards: Path, model: Path, tmp_path: P
     with locked_folder(parts.parts_folder(out)):
         told = embedded(shards, model, out).stderr
     assert "is in use by another run" in told
+
+
+def test_the_lock_of_a_command_that_ends_stays_where_another_has_opened_it(
+    shards: Path, model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.parquet"
+    lock = parts.parts_folder(out) / ".lock"
+    lock.parent.mkdir()
+    with lock.open("w", encoding="utf-8") as opened_by_another:
+        assert embedded(shards, model, out).returncode == 0
+        assert os.fstat(opened_by_another.fileno()).st_ino == lock.stat().st_ino
+
+
+def test_only_what_is_written_is_blamed_on_the_disk(
+    shards: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    out = tmp_path / "out.parquet"
+    with monkeypatch.context() as patch:
+        patch.setattr(parts, "_write_table", full)
+        told = embedded(shards, model, out)
+    assert (told.returncode, told.stderr.count("\n")) == (2, 1)
+    assert "out.parquet cannot be written (No space left on device); make room" in told.stderr
+    with monkeypatch.context() as patch:
+        patch.setattr(ShardSource, "clips_from", full)
+        with pytest.raises(OSError, match="No space left"):
+            embedded(shards, model, out)
+
+
+def test_rejects_wait_on_disk_and_only_their_counts_in_memory(
+    shards: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.parquet"
+    with monkeypatch.context() as patch:
+        interrupt_after(2, patch)
+        embedded(shards, model, out)
+    folder = parts.parts_folder(out)
+    record = parts.PartRecord.model_validate_json((folder / "part-00001.json").read_text(encoding="utf-8"))
+    assert (record.clips, record.accepted, record.rejects) == (4, 3, {"no_audio": 1})
+    assert pq.read_table(folder / "part-00001.rejects.parquet").column("clip_id").to_pylist() == ["clip_0007"]
+    (folder / "part-00001.rejects.parquet").unlink()
+    assert "part-00001.rejects.parquet: damaged" in embedded(shards, model, out).stderr
 
 
 def test_a_part_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,10 @@ from tests.support.tiny_finetune import (
     refused,
     write_labels,
 )
+from vaemo_train.finetune.split_facts import fold_folder, is_disjoint
+from vaemo_train.judging.rebuilt import Rebuilt
 from vaemo_train.judging.tested import Judge
-from vaemo_train.judging.tested_run import open_run
+from vaemo_train.judging.tested_run import _model, _seeds, open_run
 from vaemo_train.outcome.robustness_scores import CLEAN, read_corruptions
 
 
@@ -82,8 +85,8 @@ def test_noise_without_a_value_is_the_standard_suite_in_a_table_a_figure_and_a_f
                      "drop=0.75"]  # fmt: skip
     assert "75 % of frames lost" in done.stdout
     assert "as clean" in done.stdout
-    assert f"figure: {tmp_path / 'figures' / 'robustness.png'}" in done.stdout
-    assert (tmp_path / "figures" / "robustness.png").stat().st_size > 10_000
+    assert f"figure: {tmp_path / 'numbers.png'}" in done.stdout
+    assert (tmp_path / "numbers.png").stat().st_size > 10_000
 
 
 def test_differences_are_to_the_clean_scores(finetuned: TinyFinetune, tmp_path: Path) -> None:
@@ -165,5 +168,67 @@ def test_published_scores_stand_beside_with_their_marks(finetuned: TinyFinetune,
     assert done.returncode == 0, done.stderr
     assert "HiCMAE-B †" in done.stdout
     assert "its checkpoint was chosen by its score on the test fold" in done.stdout
-    assert done.stdout.count("this model ") == 3, "VA, A and V"
+    assert done.stdout.count("this model *") == 3, "VA, A and V"
+    words = " ".join(done.stdout.split())
+    assert "* not to be compared: 3 classes, not 8; 2 folds, not 6" in words
+    assert "12 clips" in words
     assert "mafw" in refused("--model", finetuned.out, "--corpus", "nobody")
+
+
+def test_ours_are_shown_on_a_corpus_without_published_scores(finetuned: TinyFinetune, tmp_path: Path) -> None:
+    done = evaluate("--model", finetuned.out, "--corpus", "emodb", "--out", tmp_path / "numbers.json")
+    assert done.returncode == 0, done.stderr
+    assert "emodb: no published score is recorded" in " ".join(done.stdout.split())
+    assert done.stdout.count("this model") == 5, "VA, A and V, and what they are of"
+
+
+def test_a_model_judged_by_clips_that_it_was_trained_on_is_marked_beside_published_scores(
+    finetuned: TinyFinetune, tmp_path: Path
+) -> None:
+    given = ("--model", finetuned.run(), "--data", finetuned.shards)
+    done = evaluate(*given, "--corpus", "ravdess", "--out", tmp_path / "numbers.json")
+    words = " ".join(done.stdout.split())
+    assert "trained on 6 of 12 clips; speakers who are tested were trained on" in words
+    assert "one model, not one for each of 6 folds" in words
+    assert "note: 6 of 12 clips were trained on" in words, "also below the table"
+    assert "this model *" in words
+
+
+def test_settings_that_are_not_the_trainings_own_name_the_file(finetuned: TinyFinetune, tmp_path: Path) -> None:
+    shutil.copytree(finetuned.out, tmp_path / "run")
+    done = evaluate("--model", tmp_path / "run", "--windows", "2", "--noise", "snr=0")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "evaluation-windows2-noise.json").is_file()
+    assert (tmp_path / "run" / "evaluation-windows2-noise.png").is_file()
+    assert not (tmp_path / "run" / "evaluation.json").exists()
+
+
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_computed(
+    finetuned: TinyFinetune, tmp_path: Path
+) -> None:
+    shutil.copytree(finetuned.run(), tmp_path / "run")
+    (tmp_path / "run" / "evaluation.json").mkdir()
+    told = refused("--model", tmp_path / "run", "--data", finetuned.shards)
+    assert "evaluation.json is a folder; give a file" in told
+
+
+def test_folders_of_folds_are_found_whatever_speakers_are_called(finetuned: TinyFinetune, tmp_path: Path) -> None:
+    assert fold_folder("Müller/1") == "fold-M%C3%BCller%2F1"
+    split = replace(Rebuilt.read(finetuned.out).splits[0], name="Müller/1")
+    for number in (0, 1):
+        shutil.copytree(finetuned.run(1, number), tmp_path / "ft" / fold_folder(split.name) / f"seed-{number}")
+    assert _seeds(tmp_path / "ft", [split]) == ([0, 1], ())
+    rebuilt = replace(Rebuilt.read(finetuned.out), out=tmp_path / "ft")
+    assert _model(rebuilt, split, 1).weights.is_file()
+
+
+def test_speakers_that_are_not_known_are_no_other_ones(finetuned: TinyFinetune) -> None:
+    rebuilt = Rebuilt.read(finetuned.out)
+    speakers = rebuilt.targets.speakers
+    assert speakers is not None
+    assert is_disjoint(rebuilt.splits, rebuilt.targets) is True
+    assert is_disjoint(rebuilt.splits, replace(rebuilt.targets, speakers=None)) is None
+    unknown = speakers.copy()
+    unknown[0] = None
+    assert is_disjoint(rebuilt.splits, replace(rebuilt.targets, speakers=unknown)) is None
+    assert is_disjoint(rebuilt.splits, replace(rebuilt.targets, speakers=np.full_like(speakers, "one"))) is False

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -20,6 +24,8 @@ from tests.support.tiny_finetune import (
     refused,
     write_labels,
 )
+from vaemo_train.judging.past import Past
+from vaemo_train.shards.folder import ShardFolder
 
 
 def test_numbers_go_into_the_run_unless_told_otherwise(finetuned: TinyFinetune, tmp_path: Path) -> None:
@@ -62,6 +68,26 @@ def test_clips_are_known_again_in_other_shards(finetuned: TinyFinetune, tmp_path
     others = labelled_shards(tmp_path / "others", NUM_CLIPS + 4)
     done = evaluate("--model", finetuned.run(), "--data", others, "--out", tmp_path / "numbers.json")
     assert "note: 6 of 16 clips were trained on" in done.stderr
+    assert "note: speakers cannot be compared with those trained on, in other shards" in done.stderr
+
+
+def test_a_segment_of_a_file_is_another_clip_than_its_whole(finetuned: TinyFinetune, tmp_path: Path) -> None:
+    others = tmp_path / "others"
+    shutil.copytree(finetuned.shards, others)
+    rows = pq.read_table(others / "rows.parquet")
+    starts = pa.array([0.5] + [None] * (rows.num_rows - 1), rows.schema.field("start_s").type)
+    place = rows.column_names.index("start_s")
+    speakers = ShardFolder.open(finetuned.shards).rows["speaker"].to_pylist()
+    tested = json.loads((finetuned.out / "results.json").read_text())["folds"]
+    model = finetuned.run(1 if speakers[0] in tested[1]["speakers"] else 2)
+    pq.write_table(rows.set_column(place, rows.schema.field("start_s"), starts), others / "rows.parquet")
+    sight = Past.of(model, json.loads((model / "run.json").read_text()), ShardFolder.open(finetuned.shards))
+    seen = replace(sight, judged=ShardFolder.open(others)).seen(np.arange(NUM_CLIPS))
+    assert seen.num_trained == 5
+    assert seen.notes[:2] == (
+        "5 of 12 clips were trained on (or chose the checkpoint): these scores say nothing about new clips",
+        "1 more are of files that were trained on",
+    )
 
 
 def test_a_model_without_its_run_says_that_nobody_knows(finetuned: TinyFinetune, tmp_path: Path) -> None:

@@ -125,14 +125,14 @@ def test_a_regression_has_scores_of_each_target() -> None:
     assert tuple(summary.targets) == TARGETS
     runs = [RegressionScores.of(outcome.truth[:, 0], run[:, 0]).ccc for run in outcome.values["VA"]]
     assert summary.targets["valence"]["ccc"].mean == pytest.approx(np.mean(runs))
-    assert outcome.chance("VA")["rmse"] == pytest.approx(outcome.truth.std(axis=0).mean())
+    assert outcome.chance("VA").scores["rmse"] == pytest.approx(outcome.truth.std(axis=0).mean())
 
 
 def test_always_the_commonest_class_is_what_chance_does() -> None:
     outcome = synthetic_outcome(**SMALL)
     commonest = max((outcome.truth == name).mean() for name in EMOTIONS)
-    assert outcome.chance("VA")["war"] == pytest.approx(commonest)
-    assert outcome.chance("VA")["uar"] == pytest.approx(1 / 8)
+    assert outcome.chance("VA").scores["war"] == pytest.approx(commonest)
+    assert outcome.chance("VA").scores["uar"] == pytest.approx(1 / 8)
 
 
 def test_files_that_do_not_belong_together_are_refused() -> None:

@@ -15,10 +15,10 @@ from vaemo_train.outcome.results_file import Results
 SMALL: dict[str, Any] = {"num_speakers": 6, "clips_each": 20, "num_folds": 3, "num_seeds": 2}
 
 
-def results(**settings: Any) -> Results:
+def results(speaker_disjoint: bool | None = True, **settings: Any) -> Results:
     return results_of(
         synthetic_outcome(**{**SMALL, **settings}), folds="column fold", selection="last epoch", recipe={"lr": 1e-3},
-        pretraining={"2": "yes"},
+        pretraining={"2": "yes"}, speaker_disjoint=speaker_disjoint,
     )  # fmt: skip
 
 
@@ -38,6 +38,15 @@ def test_the_table_shows_every_modality_with_its_spread_and_what_guessing_scores
     assert str(war.interval) in text
     assert "over 2 seeds; 95 % intervals over 6 speakers; 3 folds (column fold)" in text
     assert "pre-training saw speakers who are tested in 1 fold (2)" in text
+    assert "nobody knows whether pre-training saw the speakers who are tested in 2 folds (1, 3)" in text
+
+
+def test_the_caption_says_what_is_known_of_shared_speakers() -> None:
+    told = {None: "nobody knows whether speakers are in training and test", False: "who are tested were trained on"}
+    for known, words in told.items():
+        assert words in printed(outcome_report(results(speaker_disjoint=known)))
+    text = printed(outcome_report(results(speaker_disjoint=True)))
+    assert not any(words in text for words in told.values())
 
 
 def test_the_table_of_recalls_has_a_row_a_class() -> None:

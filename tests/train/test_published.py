@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ from rich.console import Console
 
 from vaemo_clips.corpora.names import CORPUS_NAMES
 from vaemo_clips.errors import ManifestError
+from vaemo_train.evaluate.scores import Estimate
 from vaemo_train.outcome import published
 from vaemo_train.outcome.published import (
+    OurScores,
     PublishedScore,
+    find_corpus,
     published_corpora,
     published_corpus,
     published_report,
@@ -20,9 +24,14 @@ from vaemo_train.outcome.published import (
 )
 
 
-def printed(corpus: str, ours: dict[str, tuple[float, float]] | None = None) -> str:
+def our(uar: float, war: float, wf1: float = 0.5) -> OurScores:
+    """Ours of two seeds."""
+    return OurScores(Estimate(uar, 0.012), Estimate(war, 0.01), Estimate(wf1, 0.034), 1440)
+
+
+def printed(corpus: str, ours: dict[str, OurScores] | None = None, unlike: Sequence[str] = ()) -> str:
     file = io.StringIO()
-    Console(file=file, width=200).print(published_report(corpus, ours))
+    Console(file=file, width=200).print(published_report(corpus, ours, unlike=unlike))
     return file.getvalue()
 
 
@@ -68,7 +77,7 @@ def test_scores_are_of_corpora_that_can_be_read_each_model_once_a_modality() -> 
 
 
 def test_our_row_stands_among_the_published_ones_by_war() -> None:
-    lines = printed("mafw", {"VA": (0.4311, 0.572), "V": (0.4, float("nan"))}).splitlines()
+    lines = printed("mafw", {"VA": our(0.4311, 0.572), "V": our(0.4, float("nan"))}).splitlines()
     order = [line.split()[0] for line in lines if any(mark in line for mark in (" VA ", " V "))]
     assert order[:5] == ["CLAIP-Emo", "AVF-MAE++", "MMA-DFER", "S4D", "AVF-MAE++"]
     assert order[5] == "this"
@@ -76,6 +85,36 @@ def test_our_row_stands_among_the_published_ones_by_war() -> None:
     ours = next(line for line in lines if "this model" in line)
     assert "43.11" in ours
     assert "57.20" in ours
+
+
+def test_our_row_has_its_spread_its_clips_and_says_that_folds_are_pooled() -> None:
+    text = printed("mafw", {"VA": our(0.4311, 0.572)})
+    for words in ("± 1.20", "± 1.00", "50.00", "± 3.40", "1,440 clips", "clips of all folds pooled"):
+        assert words in text
+    assert "this model *" not in text
+
+
+def test_our_row_is_marked_where_it_is_not_to_be_compared() -> None:
+    text = printed("mafw", {"VA": our(0.9, 0.9)}, ["trained on 12 of 24 clips", "2 folds, not 5"])
+    assert "this model *" in text
+    assert "* not to be compared: trained on 12 of 24 clips; 2 folds, not 5" in text
+
+
+def test_ours_stand_alone_on_a_corpus_that_nobody_is_recorded_to_have_scored() -> None:
+    text = printed("emodb", {"A": our(0.9, 0.9)})
+    assert "emodb: no published score is recorded" in text
+    assert "90.00" in text
+    assert find_corpus("mer2024") is None
+    with pytest.raises(ManifestError, match=r"corpus 'nobody' is not known; known are .*emodb.*mafw"):
+        find_corpus("nobody")
+
+
+def test_the_number_of_classes_and_folds_is_recorded_as_the_protocol_says() -> None:
+    for corpus in published_corpora():
+        found = published_corpus(corpus)
+        assert found.num_classes is not None
+        assert f"{found.num_classes} classes" in found.protocol
+    assert [published_corpus(name).num_folds for name in ("mafw", "ravdess", "meld", "crema-d-4")] == [5, 6, 1, None]
 
 
 def test_the_table_says_what_its_marks_mean() -> None:
@@ -89,7 +128,7 @@ def test_the_table_says_what_its_marks_mean() -> None:
 
 
 def test_a_corpus_scored_by_weighted_f1_alone_shows_it() -> None:
-    text = printed("mer2023", {"VA": (0.5, 0.6)})
+    text = printed("mer2023", {"VA": our(0.5, 0.6)})
     assert "71.33" in text
     assert text.index("60.00") < text.index("71.33")
 

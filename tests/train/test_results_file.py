@@ -21,7 +21,7 @@ def results(**settings: Any) -> Results:
         synthetic_outcome(**{**SMALL, "num_seeds": 2, **settings}), folds="column fold", selection="last epoch",
         recipe={"optim": {"lr": 1e-3}}, data={"corpus": "speech", "odd": float("inf"), "path": Path("shards")},
         pretraining={"1": "no"}, versions={"torch": "2", "numpy": "1"}, machine={"cores": 2},
-        command=["vaemo-train", "finetune"], seconds=12.5,
+        command=["vaemo-train", "finetune"], seconds=12.5, speaker_disjoint=True,
     )  # fmt: skip
 
 
@@ -55,6 +55,10 @@ def test_the_file_says_what_was_found_and_how(tmp_path: Path) -> None:
     assert content["data"]["clips_by_class"].keys() == set(EMOTIONS)
     assert (content["data"]["num_clips"], content["data"]["num_speakers"]) == (120, 6)
     assert list(content["versions"]) == ["numpy", "torch"]
+    counts = content["data"]["clips_by_class"]
+    commonest = max(sorted(counts), key=counts.get)
+    assert content["chance"]["VA"]["named"] == commonest
+    assert content["chance"]["VA"]["scores"]["war"] == pytest.approx(counts[commonest] / 120)
 
 
 def test_what_is_no_number_is_null(tmp_path: Path) -> None:
@@ -98,6 +102,7 @@ def test_damaged_results_are_told_in_one_line(tmp_path: Path) -> None:
         ("targets", ["valence"], r"a classification has classes, a regression targets"),
         ("main", "any", r"main is 'any', but there are scores of V, A, VA"),
         ("seconds", "long", r"seconds: Input should be a valid number"),
+        ("noise", [], r"noise: Extra inputs are not permitted"),
         ("mood", 1, r"mood: Extra inputs are not permitted"),
     ],
 )

@@ -345,17 +345,26 @@ def embed(
         Path, typer.Argument(metavar="SRC", help="Folder of shards (fastest), clips.parquet, or folder of media files.")
     ],
     model: Annotated[
-        str, typer.Option(metavar="RUN|FOLDER|HUB-ID", help="Any VAEmo model: of stage1, stage2 or finetune.")
+        str,
+        typer.Option(
+            metavar="RUN|FOLDER|hf://USER/NAME",
+            help="Any VAEmo model: of stage1, stage2 or finetune; only hf:// asks the Hub.",
+        ),
     ] = "runs/stage1",
     out: Annotated[Path, typer.Option(help="Parquet file.")] = Path("embeddings.parquet"),
     modality: Annotated[
         str, typer.Option(help="any (V, A and VA, as far as a clip has them) | both | audio | video.")
     ] = "any",
     windows: Annotated[int | None, typer.Option(min=1, help="Windows of 2.56 s of each 10 s of a clip; 2.")] = None,
-    window_step: Annotated[float | None, typer.Option(help="Or one every so many seconds.")] = None,
+    window_step: Annotated[float | None, typer.Option(help="Or one every so many seconds, 0.08 at least.")] = None,
     per_window: Annotated[bool, typer.Option("--per-window", help="A row for each window, not for each clip.")] = False,
     pooling: Annotated[
-        str, typer.Option(help="mean | statistics (mean and standard deviation of the tokens).")
+        str,
+        typer.Option(
+            help="mean (D numbers: compact, for search and clusters) | statistics (mean and standard deviation of the "
+            "tokens, 2D) | bands (the same for each mel band and each row of the face, 16D for audio and 20D for "
+            "video: for linear probes)."
+        ),
     ] = "mean",
     layers: Annotated[str, typer.Option(help="last | lower+last (the last unimodal block too).")] = "last",
     batch_size: Annotated[int | None, typer.Option(min=1, help="Windows at once; 4, on a GPU 64.")] = None,

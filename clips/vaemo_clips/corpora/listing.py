@@ -47,9 +47,13 @@ class CorpusListing:
     ignored: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check that no file is lost."""
-        used = len(self.rows.column("path").unique())
-        assert used + sum(self.left_out.values()) == self.found, (used, self.left_out, self.found)
+        """Check that no file is lost. Raises ManifestError where files and rows do not add up."""
+        used, left_out = len(self.rows.column("path").unique()), sum(self.left_out.values())
+        if used + left_out != self.found:
+            raise ManifestError(
+                f"{self.found:,} media files were found, but {used:,} are listed and {left_out:,} left out; every file "
+                f"must be one of both: this is a fault of the corpus's reader, please report it"
+            )
 
 
 @dataclass(slots=True)

@@ -14,12 +14,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vaemo_clips.errors import UserError
 from vaemo_train.embed.opened import OpenedModel
-from vaemo_train.embed.parts import rejects_path
 from vaemo_train.embed.precision import resolve_precision
+from vaemo_train.embed.rejects import rejects_path
 from vaemo_train.embed.run import EmbedSummary, check_out, embed
 from vaemo_train.embed.settings import EmbedSettings
 from vaemo_train.embed.source import check_source
-from vaemo_train.embed.sources import open_source
+from vaemo_train.embed.sources import InterruptedIndexing, open_source
 
 _BATCH_OF_GPU = 64
 
@@ -43,6 +43,13 @@ def embed_with_progress(
                 lambda: open_source(source, out, opened, settings, workers, _shown(bar, "indexing")),
                 opened, out, settings, threads=workers, on_progress=_shown(bar, "embedding"),
             )  # fmt: skip
+    except InterruptedIndexing:
+        typer.echo(
+            "interrupted while the files were indexed: no clip was embedded yet; the same command indexes them again, "
+            "and does not read those that an earlier one had indexed to the end",
+            err=True,
+        )
+        raise typer.Exit(130) from None
     except KeyboardInterrupt:
         typer.echo("interrupted; every finished part of 256 clips is kept, the same command goes on", err=True)
         raise typer.Exit(130) from None
@@ -59,11 +66,13 @@ def summary_lines(summary: EmbedSummary) -> Iterator[str]:
         yield f"  rejected, {reason}: {count:,} (see {rejects_path(summary.out)})"
     vectors = ", ".join(f"{name} ({width:,})" for name, width in summary.widths.items())
     yield f"{summary.rows:,} rows in {summary.out}; vectors: {vectors}"
-    if summary.new_clips:
+    if summary.was_finished:
+        yield "nothing was left to do: the file is of these clips, this model and these settings"
+    elif summary.new_clips:
         rate = summary.new_clips / summary.seconds
         yield f"{summary.new_clips:,} clips embedded now in {summary.seconds:.1f} s, {rate:.1f} clips/s"
     else:
-        yield "nothing was left to do: the file is of these clips, this model and these settings"
+        yield "no clip was left to embed; the parts of an interrupted command were joined"
     column = next(iter(summary.widths))
     yield "next:"
     yield "  import numpy, pandas"

@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vaemo_clips.errors import ShardError
 from vaemo_clips.workers import num_cores
 from vaemo_train.data.augment import Augment
-from vaemo_train.data.batch import read_batch
+from vaemo_train.data.batch import Batch, read_batch
 from vaemo_train.embed.settings import EmbedSettings
 from vaemo_train.embed.vectors import window_vectors
 from vaemo_train.embed.windows import Asked, windows_of
@@ -41,11 +42,17 @@ class EmbeddedWindow:
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedded:
     """n clips: means over their windows (n, F) by modality, NaN where a clip has none; how many windows said
-    something; and these themselves where they were asked for, in order."""
+    something; these themselves where they were asked for, in order; and what is wrong with damaged clips, by number:
+    they have neither means nor windows."""
 
     means: Mapping[Modality, NDArray[np.float32]]
     num_windows: NDArray[np.int64]
     windows: list[list[EmbeddedWindow]]
+    damaged: Mapping[int, str]
+
+
+_Encoded = tuple[list[Asked], Mapping[Modality, NDArray[np.float32]], dict[int, str]]
+"""Windows, their vectors (B, F) by modality, and what is wrong with clips whose windows could not be read."""
 
 
 class Embedder:
@@ -84,13 +91,15 @@ class Embedder:
         """Embed rows, each with the number of its clip in [0, num_clips), in order of clip and time.
 
         Memory holds the batches under way, a sum for each clip, and windows' vectors only where `keep_windows`.
-        Raises ShardError for a picture that cannot be decoded, TrainingError for vectors that are no numbers.
+        A clip with a picture that cannot be decoded is damaged. Raises TrainingError for vectors that are no numbers.
         """
         names = self.settings.modalities
         means = {name: ClipMeans(num_clips) for name in names}
         num_windows = np.zeros(num_clips, np.int64)
         kept: list[list[EmbeddedWindow]] = [[] for _ in range(num_clips)]
-        for asked, vectors in self._in_order(self._batches(rows)):
+        damaged: dict[int, str] = {}
+        for asked, vectors, faults in self._in_order(self._batches(rows)):
+            damaged |= faults
             clips = np.array([one.clip for one in asked], np.int64)
             says = np.zeros(len(asked), np.bool_)
             for name, values in vectors.items():
@@ -102,9 +111,13 @@ class Embedder:
                 _keep(kept, asked, vectors)
         for windows in kept:
             windows.sort(key=lambda window: window.begin_s)
-        width = self.model.config.hidden_size
-        found = {name: means[name].vectors(self.settings.width(width, name)) for name in names}
-        return Embedded(found, num_windows, kept)
+        found = {name: means[name].vectors(self.settings.width(self.model.config, name)) for name in names}
+        for clip in damaged:
+            num_windows[clip] = 0
+            kept[clip].clear()
+            for values in found.values():
+                values[clip] = np.nan
+        return Embedded(found, num_windows, kept, damaged)
 
     def _batches(self, rows: Iterable[tuple[int, ShardRow]]) -> Iterator[list[Asked]]:
         """Windows of one kind together; what is left of each kind comes last."""
@@ -117,24 +130,38 @@ class Embedder:
                     yield waiting.pop(asked.kind)
         yield from waiting.values()
 
-    def _in_order(
-        self, batches: Iterator[list[Asked]]
-    ) -> Iterator[tuple[list[Asked], Mapping[Modality, NDArray[np.float32]]]]:
-        under_way: deque[tuple[list[Asked], Future[Mapping[Modality, NDArray[np.float32]]]]] = deque()
+    def _in_order(self, batches: Iterator[list[Asked]]) -> Iterator[_Encoded]:
+        under_way: deque[Future[_Encoded]] = deque()
         for batch in batches:
-            under_way.append((batch, self._pool.submit(self._encode, batch)))
+            under_way.append(self._pool.submit(self._encode, batch))
             if len(under_way) > _AHEAD * self._threads:
-                asked, future = under_way.popleft()
-                yield asked, future.result()
-        for asked, future in under_way:
-            yield asked, future.result()
+                yield under_way.popleft().result()
+        for future in under_way:
+            yield future.result()
 
-    def _encode(self, asked: list[Asked]) -> Mapping[Modality, NDArray[np.float32]]:
-        device = self.model.device
+    def _encode(self, asked: list[Asked]) -> _Encoded:
+        asked, batch, damaged = self._read(asked)
+        if not asked:
+            return [], {}, damaged
         with torch.inference_mode():
-            batch = read_batch([one.window for one in asked], self._size_px, 0)
-            inputs = self._augment({name: value.to(device) for name, value in batch.items()})
-            return window_vectors(self.model, inputs, self.settings)
+            inputs = self._augment({name: value.to(self.model.device) for name, value in batch.items()})
+            return asked, window_vectors(self.model, inputs, self.settings), damaged
+
+    def _read(self, asked: list[Asked]) -> tuple[list[Asked], Batch, dict[int, str]]:
+        """The windows that can be read, as a batch, and what is wrong with the clips of the others."""
+        try:
+            return asked, read_batch([one.window for one in asked], self._size_px, 0), {}
+        except ShardError:
+            damaged = {one.clip: fault for one in asked if (fault := self._fault(one)) is not None}
+        whole = [one for one in asked if one.clip not in damaged]
+        return whole, read_batch([one.window for one in whole], self._size_px, 0) if whole else {}, damaged
+
+    def _fault(self, asked: Asked) -> str | None:
+        try:
+            read_batch([asked.window], self._size_px, 0)
+        except ShardError as error:
+            return str(error)
+        return None
 
 
 def _keep(

@@ -6,7 +6,8 @@ Shapes: F width of a vector.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -67,7 +68,11 @@ def embed_paths(
     precision: str = "auto",
     **settings: Any,
 ) -> list[ClipEmbedding]:
-    """Embed files with settings by name, as `VAEmoModel.embed` takes them. Raises UserError."""
+    """Embed files with settings by name, as `VAEmoModel.embed` takes them.
+
+    Every file is opened and its segment checked before the first is embedded: one that is missing, is no media, or is
+    shorter than `start_s` raises UserError at once. One that cannot be decoded raises it when its turn comes.
+    """
     chosen = EmbedSettings.read(**settings, bf16=resolve_precision(precision))
     return embed_files(model, paths, chosen, start_s, end_s)
 
@@ -79,24 +84,35 @@ def embed_files(
     start_s: float | None = None,
     end_s: float | None = None,
 ) -> list[ClipEmbedding]:
-    """Embed files, or [start_s, end_s) of each, as `vaemo-train embed` does. Raises UserError that names the file."""
+    """Embed files, or [start_s, end_s) of each, as `vaemo-train embed` does.
+
+    Raises UserError that names the file; see `embed_paths`.
+    """
     if settings.modality != "audio" and find_spec("ai_edge_litert") is None:
         raise MissingExtraError("ai_edge_litert", "train")
     size_px = face_side_px(model, model.name_or_path or "")
     shard_settings = ShardSettings(modality=settings.modality, size_px=size_px)
+    clips = []
+    for path in paths:
+        with _named(path):
+            clips.append(_clip(path, start_s, end_s))
     with Embedder(model, settings, size_px) as embedder:
-        return [_embedded(embedder, path, shard_settings, start_s, end_s) for path in paths]
+        return [_embedded(embedder, path, clip, shard_settings) for path, clip in zip(paths, clips, strict=True)]
 
 
-def _embedded(
-    embedder: Embedder, path: Path, settings: ShardSettings, start_s: float | None, end_s: float | None
-) -> ClipEmbedding:
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Turn a MediaError into a UserError that names the file."""
     try:
-        clip = _clip(path, start_s, end_s)
-        prepared = prepare_clip(path, clip, settings)
+        yield
     except MediaError as error:
         detail = error.detail.removeprefix(f"{path}: ").removeprefix(f"{path.name}: ")
         raise UserError(f"{path}: cannot be embedded, {error.reason} ({detail}); give another clip") from error
+
+
+def _embedded(embedder: Embedder, path: Path, clip: Clip, settings: ShardSettings) -> ClipEmbedding:
+    with _named(path):
+        prepared = prepare_clip(path, clip, settings)
     rows = ((0, row) for row in rows_of(clip, prepared, settings.fps))
     found = embedder.embed(rows, 1, keep_windows=True)
     if not found.num_windows[0]:

@@ -21,27 +21,43 @@ from vaemo_train.models.stage1_weights import stage1_config
 from vaemo_train.shards.folder import ShardFolder
 
 _CONFIG, _WEIGHTS, _PROCESSOR = "config.json", "model.safetensors", "preprocessor_config.json"
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_REMEDY = "give a run of `vaemo-train stage1`, `stage2` or `finetune`, its model folder, or a model's name on the Hub"
+_HUB = re.compile(r"hf://([\w.-]+/[\w.-]+)")
+_REMEDY = "give a run of `vaemo-train stage1`, `stage2` or `finetune`, its model folder, or hf://USER/NAME of the Hub"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenedModel:
-    """An encoder in eval mode, what the user called it, SHA-256 of its weights, and the side of the faces it knows."""
+    """An encoder in eval mode, what the user called it, SHA-256 of its files, and the side of the faces it knows.
+
+    `preprocessor_sha256` is "none" for a folder without preprocessor_config.json.
+    """
 
     model: VAEmoModel
     name: str
     weights_sha256: str
+    config_sha256: str
+    preprocessor_sha256: str
     face_px: int
 
     @classmethod
     def open(cls, given: str) -> OpenedModel:
-        """Open it on this machine's GPU where there is one. Raises CheckpointError for anything but a VAEmo model."""
+        """Open a run, a model folder, or hf://USER/NAME, on this machine's GPU where there is one.
+
+        Only the last form asks the Hub. Raises CheckpointError for anything but a VAEmo model.
+        """
         folder = _folder_of(given)
         model = _load(folder, given)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.nn.Module.to(model, device)
-        return cls(model, given, sha256_of(folder / _WEIGHTS), face_side_px(model, str(folder)))
+        processor = folder / _PROCESSOR
+        return cls(
+            model=model,
+            name=given,
+            weights_sha256=sha256_of(folder / _WEIGHTS),
+            config_sha256=sha256_of(folder / _CONFIG),
+            preprocessor_sha256=sha256_of(processor) if processor.is_file() else "none",
+            face_px=face_side_px(model, str(folder)),
+        )
 
     def check_faces(self, shards: ShardFolder) -> None:
         """Raise ShardError for shards whose faces the model would see at another scale than it learned them."""
@@ -57,6 +73,8 @@ def face_side_px(model: VAEmoModel, folder: str) -> int:
 
     Without one it is FACE_SHARE of what the model sees.
     """
+    if not folder:
+        return round(FACE_SHARE * model.config.image_size)
     try:
         return int(VAEmoProcessor.from_pretrained(folder).face_size)
     except (OSError, ValueError):
@@ -64,18 +82,27 @@ def face_side_px(model: VAEmoModel, folder: str) -> int:
 
 
 def _folder_of(given: str) -> Path:
+    if given.startswith("hf:"):
+        return _from_hub(given)
     for folder in (Path(given) / "model", Path(given)):
         if (folder / _CONFIG).is_file() and (folder / _WEIGHTS).is_file():
             return folder
-    if Path(given).exists() or not _HUB_ID.fullmatch(given):
+    if Path(given).exists():
         raise CheckpointError(f"--model {given}: no {_CONFIG} with {_WEIGHTS} in it; {_REMEDY}")
+    raise CheckpointError(
+        f"--model {given}: there is no run {given}; train it first with `vaemo-train stage1`, or {_REMEDY}"
+    )
+
+
+def _from_hub(given: str) -> Path:
+    found = _HUB.fullmatch(given)
+    if found is None:
+        raise CheckpointError(f"--model {given}: a model of the Hub is hf://USER/NAME; {_REMEDY}")
     try:
-        return Path(snapshot_download(given, allow_patterns=[_CONFIG, _WEIGHTS, _PROCESSOR]))
+        return Path(snapshot_download(found[1], allow_patterns=[_CONFIG, _WEIGHTS, _PROCESSOR]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         said = " ".join(str(error).split())[:200]
-        raise CheckpointError(
-            f"--model {given}: there is no such folder, and the Hub gives no such model ({said}); {_REMEDY}"
-        ) from error
+        raise CheckpointError(f"--model {given}: the Hub gives no such model ({said}); {_REMEDY}") from error
 
 
 def _load(folder: Path, given: str) -> VAEmoModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -38,12 +39,24 @@ class Part:
         """The rows of the file."""
         return clip_table(self.clips, self.embedded, schema, self.settings)
 
+    def rejects(self) -> list[dict[str, str]]:
+        """The clips without a vector, as rows of the rejects."""
+        return [self._reject(place) for place in range(len(self.clips)) if not self.embedded.num_windows[place]]
+
     def record(self) -> PartRecord:
         """What became of the clips; the size of the file is filled in when it is written."""
-        rejects = [_reject(clip) for place, clip in enumerate(self.clips) if not self.embedded.num_windows[place]]
-        accepted = len(self.clips) - len(rejects)
+        reasons = Counter(one["reject_reason"] for one in self.rejects())
+        accepted = len(self.clips) - reasons.total()
         rows = sum(map(len, self.embedded.windows)) if self.settings.per_window else accepted
-        return PartRecord(clips=len(self.clips), accepted=accepted, rows=rows, num_bytes=0, rejects=rejects)
+        return PartRecord(clips=len(self.clips), accepted=accepted, rows=rows, num_bytes=0, rejects=dict(reasons))
+
+    def _reject(self, place: int) -> dict[str, str]:
+        clip, why = self.clips[place], self.clips[place].rows
+        assert isinstance(why, MediaError)
+        if place in self.embedded.damaged:
+            why = MediaError("damaged_shard_row", self.embedded.damaged[place])
+        names = ("clip_id", "path", "reject_reason", "reject_detail")
+        return dict(zip(names, (clip.clip_id, clip.path, why.reason, why.detail), strict=True))
 
 
 def _rows(
@@ -70,9 +83,3 @@ def _lacking(clip: SourceClip, rows: Sequence[ShardRow], modality: str) -> Media
     return MediaError(
         "too_few_frames", f"{clip.path}: no window of it has two pictures side by side, or 0.16 s of sound"
     )
-
-
-def _reject(clip: SourceClip) -> dict[str, str]:
-    assert isinstance(clip.rows, MediaError)
-    names = ("clip_id", "path", "reject_reason", "reject_detail")
-    return dict(zip(names, (clip.clip_id, clip.path, clip.rows.reason, clip.rows.detail), strict=True))

@@ -1,20 +1,25 @@
 """Embeddings on their way: parts of 256 clips in a hidden folder beside OUT, joined when all are there.
 
-.OUT.parts/embed.json          what the parts are of; another command with the same one goes on
-.OUT.parts/clips.parquet       manifest of a folder of media files, and its rejects
-.OUT.parts/part-00000.parquet  rows of the clips of a part
-.OUT.parts/part-00000.json     what became of them; written after it: the part is finished
-OUT's rejects                  written before OUT
-OUT                            written last; then the folder is removed
+.OUT.parts/.lock                       held by the command that writes; stays, since another may have it open
+.OUT.parts/clips.parquet               manifest of a folder of media files, and its rejects; stay, so that the same
+                                       command later need not read files that have not changed
+.OUT.parts/embed.json                  what the parts are of; another command with the same one goes on
+.OUT.parts/part-00000.parquet          rows of the clips of a part
+.OUT.parts/part-00000.rejects.parquet  those without a vector, where there are any
+.OUT.parts/part-00000.json             what became of them; written last: the part is finished
+OUT's rejects                          written before OUT
+OUT                                    written last; then the parts are removed
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +28,22 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vaemo_clips.errors import RunFolderError
+from vaemo_clips.index import rejects_path as index_rejects_path
 from vaemo_clips.manifest import ParquetWriter
 from vaemo_clips.whole_file import write_text
-from vaemo_train.embed.table import METADATA_KEY, REJECTS_SCHEMA, rejects_table
+from vaemo_train.embed.rejects import REJECTS_SCHEMA, check_rejects, rejects_path, rejects_table
+from vaemo_train.embed.table import METADATA_KEY
+from vaemo_train.shards.record import one_line
 
 CLIPS_PER_PART = 256
+MANIFEST = "clips.parquet"
 _IDENTITY = "embed.json"
-_BY_DIGEST = ("model", "source")
+_STAY = (".lock", MANIFEST, index_rejects_path(Path(MANIFEST)).name)
+_BY_DIGEST = ("model", "model_config", "preprocessor", "source")
 
 
 class PartRecord(BaseModel):
-    """What became of the clips of a part: accepted + rejected = clips."""
+    """What became of the clips of a part: accepted + rejected = clips; `rejects` counts them by reason."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -41,7 +51,7 @@ class PartRecord(BaseModel):
     accepted: int
     rows: int
     num_bytes: int
-    rejects: list[dict[str, str]]
+    rejects: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,8 @@ class Parts:
         """Records of the parts that are there, from the first on. Raises RunFolderError for another command's."""
         path = self.folder / _IDENTITY
         if not path.exists():
-            write_text(path, json.dumps(dict(self.identity), indent=1))
+            with _writing(self.out):
+                write_text(path, json.dumps(dict(self.identity), indent=1))
         else:
             self._check(_read_json(path, self.folder))
         found: list[PartRecord] = []
@@ -68,31 +79,51 @@ class Parts:
             found.append(self._record(len(found)))
         return found
 
-    def add(self, number: int, table: pa.Table, record: PartRecord) -> PartRecord:
-        """Write a part, then its record, whole or not at all; return the record."""
+    def add(self, number: int, table: pa.Table, record: PartRecord, rejects: Sequence[Mapping[str, str]]) -> PartRecord:
+        """Write a part, its rejects, then its record, each whole or not at all; return the record.
+
+        Raises RunFolderError where they cannot be written.
+        """
         path = self.folder / f"{_name(number)}.parquet"
-        _write_table(path, table)
-        record = record.model_copy(update={"num_bytes": path.stat().st_size})
-        write_text(path.with_suffix(".json"), record.model_dump_json())
+        with _writing(self.out):
+            _write_table(path, table)
+            if rejects:
+                _write_table(rejects_path(path), rejects_table(rejects))
+            record = record.model_copy(update={"num_bytes": path.stat().st_size})
+            write_text(path.with_suffix(".json"), record.model_dump_json())
         return record
 
-    def join(self, records: Sequence[PartRecord], schema: pa.Schema, rejects: Sequence[Mapping[str, str]]) -> None:
-        """Write the rejects, then OUT part by part, and remove the folder. `rejects` come before those of the parts."""
-        with ParquetWriter(rejects_path(self.out), REJECTS_SCHEMA) as writer:
-            writer.write(rejects_table(rejects))
-            for record in records:
-                writer.write(rejects_table(record.rejects))
-        if sum(record.rows for record in records):
-            _write_tables(self.out, schema, self._tables(len(records)))
+    def join(self, records: Sequence[PartRecord], schema: pa.Schema, refused: Iterable[pa.Table]) -> None:
+        """Write the rejects, `refused` before those of the parts, then OUT part by part, and remove the parts.
+
+        Raises RunFolderError where they cannot be written, a part is damaged, or the rejects' name is taken.
+        """
+        check_rejects(self.out)
+        names = [f"{_name(number)}.parquet" for number in range(len(records))]
+        rejects = [rejects_path(Path(name)).name for name, one in zip(names, records, strict=True) if one.rejects]
+        with _writing(self.out):
+            _write_rejects(rejects_path(self.out), chain(refused, self._tables(rejects)))
+            if sum(record.rows for record in records):
+                _write_tables(self.out, schema, self._tables(names))
         self.remove()
 
     def remove(self) -> None:
-        """Remove the folder of parts."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove the parts, and last what they are of; the lock stays, which another command may have open."""
+        last = self.folder / _IDENTITY
+        for path in [one for one in self.folder.iterdir() if one.name not in (*_STAY, _IDENTITY)]:
+            path.unlink(missing_ok=True)
+        last.unlink(missing_ok=True)
 
-    def _tables(self, count: int) -> Iterator[pa.Table]:
-        for number in range(count):
-            yield pq.read_table(self.folder / f"{_name(number)}.parquet")
+    def _tables(self, names: Iterable[str]) -> Iterator[pa.Table]:
+        for name in names:
+            path = self.folder / name
+            try:
+                table = pq.read_table(path)
+            except (pa.ArrowException, OSError) as error:
+                raise RunFolderError(
+                    f"{path}: damaged ({one_line(error)}); delete {self.folder} and run the same command again"
+                ) from error
+            yield table
 
     def _check(self, was: Mapping[str, Any]) -> None:
         told = difference(was, self.identity)
@@ -119,14 +150,17 @@ def parts_folder(out: Path) -> Path:
     return out.with_name(f".{out.name}.parts")
 
 
-def is_begun(out: Path) -> bool:
-    """Whether there are parts of an output file, or will be."""
-    return (parts_folder(out) / _IDENTITY).exists()
+def unwritable(out: Path, error: OSError) -> RunFolderError:
+    """What to tell of an output that cannot be written."""
+    return RunFolderError(f"{out} cannot be written ({error.strerror or error}); make room, run the same command again")
 
 
-def rejects_path(out: Path) -> Path:
-    """Where the clips that have no vector are listed."""
-    return out.with_name(f"{out.stem}.rejects.parquet")
+def count_rejects(records: Iterable[PartRecord]) -> Counter[str]:
+    """How many clips of parts have no vector, by reason."""
+    found: Counter[str] = Counter()
+    for record in records:
+        found.update(record.rejects)
+    return found
 
 
 def read_facts(out: Path) -> dict[str, Any]:
@@ -145,8 +179,16 @@ def difference(was: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
         if was.get(name) != now.get(name):
             old, new = was.get(name), now.get(name)
             shown = name.replace("_", " ")
-            return f"another {name}" if name in _BY_DIGEST else f"{shown} {old}, not {new}"
+            return f"another {shown}" if name in _BY_DIGEST else f"{shown} {old}, not {new}"
     return None
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(out, error) from error
 
 
 def _name(number: int) -> str:
@@ -159,6 +201,12 @@ def _read_json(path: Path, folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise RunFolderError(f"{path}: damaged; delete {folder} to begin anew") from error
     return found
+
+
+def _write_rejects(path: Path, tables: Iterable[pa.Table]) -> None:
+    with ParquetWriter(path, REJECTS_SCHEMA) as writer:
+        for table in tables:
+            writer.write(table)
 
 
 def _write_table(path: Path, table: pa.Table) -> None:

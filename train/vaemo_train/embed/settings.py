@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vaemo_clips.errors import UserError
 from vaemo_train.evaluate.features import MODALITIES, NUM_WINDOWS, Layers, Modality
+from vaemo_train.models.band_pooling import num_bands
+from vaemo_train.models.block import AUDIO, VIDEO
+from vaemo_train.models.config import VAEmoConfig
 
-Pooling = Literal["mean", "statistics"]
+Pooling = Literal["mean", "statistics", "bands"]
 Wanted = Literal["any", "both", "audio", "video"]
 BATCH_SIZE = 4
+MIN_STEP_S = 0.08
+"""Between windows: one picture slot of shards as `prepare` makes them."""
+_MODALITIES_OF: Mapping[Modality, tuple[int, ...]] = {"video": (VIDEO,), "audio": (AUDIO,), "both": (VIDEO, AUDIO)}
 
 
 class EmbedSettings(BaseModel):
     """`modality` any: whatever a clip has, in three columns; both, audio, video: that alone, of clips that have it.
 
     Of each row of at most ten seconds `windows` are taken, evenly spaced, or with `window_step_s` one every so many
-    seconds and the last that has room. `pooling`: a window's mean over its tokens, or that and their standard
-    deviation. `layers` lower+last: the same of the last unimodal block in front. Neither `batch_size` nor `bf16`
-    change more than the rounding: 1e-5, and in bfloat16 about 1e-2 of a vector's length.
+    seconds and the last that has room. `pooling`: a window's mean over its tokens (D numbers: compact, for search and
+    clusters), with "statistics" that and their standard deviation (2D), with "bands" both apart for each mel band of
+    the sound (8 x 2D) and each row of patches of the face (10 x 2D): for linear probes. `layers` lower+last: the same
+    of the last unimodal block in front. Neither `batch_size` nor `bf16` change more than the rounding: 1e-5, and in
+    bfloat16 about 1e-2 of a vector's length.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     modality: Wanted = "any"
     windows: int = Field(default=NUM_WINDOWS, ge=1)
-    window_step_s: float | None = Field(default=None, gt=0)
+    window_step_s: float | None = Field(default=None, ge=MIN_STEP_S, allow_inf_nan=False)
     per_window: bool = False
     pooling: Pooling = "mean"
     layers: Layers = "last"
@@ -50,14 +59,19 @@ class EmbedSettings(BaseModel):
         """The vectors that a clip may have."""
         return MODALITIES if self.modality == "any" else (self.modality,)
 
-    def width(self, hidden_size: int, modality: Modality) -> int:
-        """Numbers in a vector of a modality, of an encoder of this width."""
-        parts = (modality == "both", self.pooling == "statistics", self.layers == "lower+last")
-        return int(hidden_size * 2 ** sum(parts))
+    def width(self, config: VAEmoConfig, modality: Modality) -> int:
+        """Numbers in a vector of a modality, of an encoder of this configuration."""
+        of_token = {"mean": 1, "statistics": 2, "bands": 2}[self.pooling] * (2 if self.layers == "lower+last" else 1)
+        parts = [num_bands(one, config) if self.pooling == "bands" else 1 for one in _MODALITIES_OF[modality]]
+        return int(config.hidden_size * of_token * sum(parts))
 
     def describe(self) -> str:
         """What a vector is, in words."""
-        pooled = "mean" if self.pooling == "mean" else "mean and standard deviation"
+        pooled = {
+            "mean": "mean",
+            "statistics": "mean and standard deviation",
+            "bands": "mean and standard deviation, by mel band and by row of the face,",
+        }[self.pooling]
         layers = "the last block" if self.layers == "last" else "the last unimodal block, then of the last block"
         windows = (
             f"{self.windows} windows of 2.56 s evenly spaced over each row of at most 10 s"

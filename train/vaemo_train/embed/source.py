@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from itertools import islice
@@ -115,17 +115,13 @@ def _first_rows(folder: ShardFolder) -> NDArray[np.int64]:
 
 @dataclass(eq=False)
 class MediaSource:
-    """The clips of a manifest, decoded and cropped as `prepare` does, without a shard.
-
-    `rejects`: what was refused before, in the making of the manifest.
-    """
+    """The clips of a manifest, decoded and cropped as `prepare` does, without a shard."""
 
     manifest: Manifest
     settings: ShardSettings
     workers: int | None = None
     prepare_one: PrepareOne = prepare_clip
     shown: Path | None = None
-    rejects: Sequence[Mapping[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Raise ShardError for a manifest with a column of a shard's own, MissingExtraError without face networks."""

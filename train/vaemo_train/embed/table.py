@@ -5,7 +5,7 @@ Shapes: n clips, F width of a vector.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -16,12 +16,9 @@ from vaemo_train.embed.embedder import Embedded
 from vaemo_train.embed.settings import EmbedSettings
 from vaemo_train.embed.source import SourceClip
 from vaemo_train.evaluate.features import Modality
+from vaemo_train.models.config import VAEmoConfig
 
 METADATA_KEY = b"vaemo.embeddings"
-REJECTS_SCHEMA = pa.schema(
-    [pa.field(name, pa.string()) for name in ("clip_id", "path", "reject_reason", "reject_detail")]
-)
-"""Of <OUT stem>.rejects.parquet: a row for each clip that has no vector."""
 _NUM_WINDOWS = pa.field("num_windows", pa.int32(), nullable=False)
 _SECONDS = [
     pa.field("window_begin_s", pa.float64(), nullable=False),
@@ -29,13 +26,15 @@ _SECONDS = [
 ]
 
 
-def embeddings_schema(fields: Sequence[pa.Field], settings: EmbedSettings, hidden_size: int, facts: bytes) -> pa.Schema:
+def embeddings_schema(
+    fields: Sequence[pa.Field], settings: EmbedSettings, config: VAEmoConfig, facts: bytes
+) -> pa.Schema:
     """A clip's own columns, how many windows or which seconds, then a vector of fixed size for each modality.
 
     `facts` (JSON) go into the schema's metadata. Raises ShardError where a clip's column has the name of one of these.
     """
     own = [*(_SECONDS if settings.per_window else [_NUM_WINDOWS])]
-    own += [pa.field(name, _kind(settings, hidden_size, name)) for name in settings.modalities]
+    own += [pa.field(name, _kind(settings, config, name)) for name in settings.modalities]
     if taken := sorted({field.name for field in fields} & {field.name for field in own}):
         raise ShardError(
             f"column {taken[0]} of the clips has the name of a column of embeddings; rename it in the source"
@@ -71,13 +70,8 @@ def _window_table(clips: Sequence[SourceClip], found: Embedded, schema: pa.Schem
     return pa.Table.from_arrays(_typed(values, schema), schema=schema)
 
 
-def rejects_table(rejects: Sequence[Mapping[str, str]]) -> pa.Table:
-    """Rejects as a table."""
-    return pa.Table.from_pylist([dict(one) for one in rejects], REJECTS_SCHEMA)
-
-
-def _kind(settings: EmbedSettings, hidden_size: int, modality: Modality) -> pa.DataType:
-    return pa.list_(pa.float32(), settings.width(hidden_size, modality))
+def _kind(settings: EmbedSettings, config: VAEmoConfig, modality: Modality) -> pa.DataType:
+    return pa.list_(pa.float32(), settings.width(config, modality))
 
 
 def _carried(clips: Sequence[SourceClip], places: NDArray[np.int64]) -> list[pa.Array]:

@@ -16,7 +16,9 @@ from vaemo_clips.errors import TrainingError
 from vaemo_train.data.batch import Batch
 from vaemo_train.embed.settings import EmbedSettings
 from vaemo_train.evaluate.features import Modality
+from vaemo_train.models.band_pooling import band_statistics
 from vaemo_train.models.block import Layout
+from vaemo_train.models.config import VAEmoConfig
 from vaemo_train.models.encoder import Scope, VAEmoModel
 from vaemo_train.models.pooling import has_tokens, pooled, statistics
 
@@ -42,10 +44,10 @@ def window_vectors(model: VAEmoModel, inputs: Batch, settings: EmbedSettings) ->
         has_B = [has_tokens(layout.is_padding_BN, span, len(lower_BND), lower_BND.device) for span in spans]
         there = {name for name, parts in _OF.items() if all(spans[part].stop > spans[part].start for part in parts)}
         wanted = [name for name in settings.modalities if name in there]
-        below = _pooled(lower_BND, layout, settings) if settings.layers == "lower+last" else None
+        below = _pooled(lower_BND, layout, settings, model.config) if settings.layers == "lower+last" else None
         found: dict[Modality, NDArray[np.float32]] = {}
         for scope, names in _scopes(wanted):
-            above = _pooled(model.run_upper(lower_BND, layout, scope), layout, settings)
+            above = _pooled(model.run_upper(lower_BND, layout, scope), layout, settings, model.config)
             for name in names:
                 parts = [side[part] for side in (below, above) if side is not None for part in _OF[name]]
                 has = torch.stack([has_B[part] for part in _OF[name]]).all(dim=0)
@@ -61,7 +63,9 @@ def _scopes(wanted: list[Modality]) -> list[tuple[Scope, list[Modality]]]:
     return [(scope, names) for scope, names in passes if names]
 
 
-def _pooled(hidden_BND: Tensor, layout: Layout, settings: EmbedSettings) -> list[Tensor | None]:
+def _pooled(hidden_BND: Tensor, layout: Layout, settings: EmbedSettings, config: VAEmoConfig) -> list[Tensor | None]:
+    if settings.pooling == "bands":
+        return band_statistics(hidden_BND.float(), layout, (None, None), config)
     return (statistics if settings.pooling == "statistics" else pooled)(hidden_BND.float(), layout)
 
 

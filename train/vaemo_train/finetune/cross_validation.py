@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import torch
 
@@ -19,11 +18,13 @@ from vaemo_train.evaluate.predict import predict
 from vaemo_train.finetune.recipe import FinetuneRecipe
 from vaemo_train.finetune.run import Finetuning, Task
 from vaemo_train.finetune.seen import Seen, saw_test_speakers
-from vaemo_train.finetune.selection import modalities_of, truth_of
+from vaemo_train.finetune.selection import BEST, modalities_of, truth_of
+from vaemo_train.finetune.split_facts import fold_folder, is_disjoint, pasts, rows_trained_on, trained_on
 from vaemo_train.models.classification import load_classifier
+from vaemo_train.models.encoder_weights import check_encoder
 from vaemo_train.outcome.figures import write_figures
 from vaemo_train.outcome.gathered_results import results_of
-from vaemo_train.outcome.model_card import model_card
+from vaemo_train.outcome.model_card import model_card, weights_of
 from vaemo_train.outcome.outcome import Outcome
 from vaemo_train.outcome.predictions_file import write_predictions
 from vaemo_train.outcome.results_file import Results, write_results
@@ -33,9 +34,10 @@ from vaemo_train.shards.folder import ShardFolder
 from vaemo_train.stage2.beginning import find_init, init_identity
 from vaemo_train.training import environment
 from vaemo_train.training.console import TrainingConsole
+from vaemo_train.training.joint import from_first
 from vaemo_train.training.recipe_file import recipe_text
 from vaemo_train.training.record import RunFolder
-from vaemo_train.training.run import RunSummary, from_first, run_stage
+from vaemo_train.training.run import RunSummary, run_stage
 
 FORMAT_VERSION: Final = 1
 PROTOCOL: Final = "protocol.json"
@@ -104,10 +106,6 @@ class Job:
         return self.run / PREDICTIONS
 
 
-def _folder_name(split: Split) -> str:
-    return f"fold-{quote(split.name, safe=' ,=')}"
-
-
 class CrossValidation:
     """All trainings of a request. Raises the UserErrors of shards, labels, splits, encoders and the output folder."""
 
@@ -128,13 +126,28 @@ class CrossValidation:
         self._check_init()
         inits = {split.name: find_init(request.init.replace("{fold}", split.name)) for split in self.splits}
         self.seen: dict[str, Seen] = {
-            split.name: saw_test_speakers(inits[split.name], self.folder, split.test) for split in self.splits
+            split.name: saw_test_speakers(inits[split.name], self.targets.rows, split.test) for split in self.splits
         }
         self.jobs = [
-            Job(split, recipe.seed + number, inits[split.name], request.out / _folder_name(split) / f"seed-{number}")
+            Job(
+                split, recipe.seed + number, inits[split.name], request.out / fold_folder(split.name) / f"seed-{number}"
+            )
             for number in range(request.num_seeds)
             for split in self.splits
         ]
+
+        self._check_metric()
+        for job in self.jobs[: len(self.splits)]:
+            check_encoder(job.init)
+            Finetuning(recipe, self.task, job.split, job.init, job.run)
+
+    def _check_metric(self) -> None:
+        metric, is_regression = self.request.recipe.select.metric, self.targets.is_regression
+        if metric is not None and (metric == "ccc") != is_regression:
+            raise RecipeError(
+                f"select.metric: {metric} is no score of a {'regression' if is_regression else 'classification'}; "
+                f"give {'ccc' if is_regression else 'uar, war or wf1'}, or nothing"
+            )
 
     def _check_init(self) -> None:
         if "{fold}" not in self.request.init and "{" in self.request.init:
@@ -155,9 +168,14 @@ class CrossValidation:
         """Note the protocol in the output folder, or see that it is the one noted. Raises RunFolderError."""
         path, identity = self.request.out / PROTOCOL, self.identity()
         if not path.exists():
-            self.request.out.mkdir(parents=True, exist_ok=True)
             noted = {"format_version": FORMAT_VERSION, "request": self.request.as_dict(), "identity": identity}
-            write_text(path, json.dumps(noted, indent=2, ensure_ascii=False) + "\n")
+            try:
+                self.request.out.mkdir(parents=True, exist_ok=True)
+                write_text(path, json.dumps(noted, indent=2, ensure_ascii=False) + "\n")
+            except OSError as error:
+                raise RunFolderError(
+                    f"--out {self.request.out} cannot be written ({error.strerror}); make room, or give another folder"
+                ) from error
             return
         if not self.request.resume and self.request.part == (1, 1):
             raise RunFolderError(
@@ -173,6 +191,7 @@ class CrossValidation:
 
     def opening_lines(self) -> Iterator[str]:
         """What is going to be done."""
+        yield self.splits[0].reason if len(self.splits) == 1 else self.splits[0].reason.partition(";")[0]
         yield from self.targets.notes
         counts = self.targets.counts
         if counts:
@@ -215,14 +234,15 @@ class CrossValidation:
                 model, self.folder, job.split.test,
                 modalities=modalities_of(self.folder, job.split.test, recipe.modality),
                 num_windows=recipe.evaluation.windows, batch_size=recipe.evaluation.batch_size,
-                bf16=environment.resolve_bf16(recipe),
+                workers=recipe.data.workers, bf16=environment.resolve_bf16(recipe),
             )  # fmt: skip
             write_predictions(
                 job.predictions, found, self._truth(found.clip_ids), fold=job.split.name, seed=job.seed,
                 speakers=self._speakers(found.clip_ids),
-                trained_on={"audio": "audio", "video": "video"}.get(recipe.modality, "both"),  # type: ignore[arg-type]
+                trained_on=trained_on(self.folder, rows_trained_on(self.splits), recipe.modality),
             )  # fmt: skip
         shutil.rmtree(folder.checkpoints, ignore_errors=True)
+        (job.run / BEST).unlink(missing_ok=True)
 
     def _truth(self, clip_ids: Any) -> Any:
         return truth_of(self.targets, clip_ids)
@@ -246,15 +266,26 @@ class CrossValidation:
         return f"{name}: {outcome.main} {outcome.summary(outcome.main)}"
 
     def finish(self) -> Results:
-        """Scores over all folds and seeds: results.json, figures, the model card."""
+        """Scores over all folds and seeds: results.json, figures, a card of all models and one beside each."""
         outcome, results = self._results()
         out = self.request.out
         write_figures(outcome, results, self._curves(), out / "figures")
-        card = model_card(results, name=out.resolve().name)
-        write_text(out / "README.md", card)
+        name, first = out.resolve().name, self.jobs[0].run.relative_to(out) / "model"
+        told = f"The models lie in fold-*/seed-*/model, one for each fold and seed; `{first}` is the first."
+        write_text(out / "README.md", model_card(results, name=name, weights=told, model=str(first)))
         for job in self.jobs:
-            write_text(job.run / "model" / "README.md", card)
+            own = weights_of(results, job.split.name, job.seed)
+            write_text(job.run / "model" / "README.md", model_card(results, name=name, weights=own))
         return results
+
+    def _inits(self) -> dict[str, Path | str]:
+        """What each fold begins with."""
+        return {job.split.name: job.init for job in self.jobs}
+
+    def _init(self) -> str | dict[str, str]:
+        """What all begin with, or each fold."""
+        inits = {name: str(init) for name, init in self._inits().items()}
+        return inits if len(set(inits.values())) > 1 else next(iter(inits.values()))
 
     def _curves(self) -> list[tuple[str, int, list[dict[str, Any]]]]:
         return [(job.split.name, job.seed, RunFolder(job.run).read_metrics()) for job in self.jobs]
@@ -267,9 +298,11 @@ class CrossValidation:
             outcome,
             folds=self.splits[0].reason.partition(";")[0],
             selection=SELECTION[recipe.select.checkpoint],
-            recipe=recipe.model_dump(mode="json"),
-            data={"shards": self.folder.digest, "init": self.request.init},
+            recipe=recipe.model_dump(mode="json") | {"init": self._init()},
+            data={"shards": self.folder.digest},
             pretraining=self.seen,
+            past=pasts(self.folder, self.targets, self.splits, self._inits(), recipe.modality),
+            speaker_disjoint=is_disjoint(self.splits, self.targets),
             versions=environment.versions(),
             machine=environment.machine(),
             command=environment.command_line(),

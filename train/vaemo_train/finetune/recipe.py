@@ -79,12 +79,13 @@ class SelectionSettings(Settings):
     """Whose weights are kept: those of the last step, or those of the best look at validation clips.
 
     Validation clips are `validation_share` of the training part, by whole speakers; they are looked at every
-    `monitor.every_steps`. The test part has no say in anything.
+    `monitor.every_steps`, all of them. The best has the highest `metric`: UAR unless given, CCC of a regression. The
+    test part has no say in anything.
     """
 
     checkpoint: Literal["last", "validation"] = "last"
     validation_share: float = Field(default=0.0, ge=0, le=0.5)
-    metric: Literal["uar", "war", "wf1", "ccc"] = "uar"
+    metric: Literal["uar", "war", "wf1", "ccc"] | None = None
 
 
 class EvaluationSettings(Settings):
@@ -128,10 +129,11 @@ class FinetuneRecipe(TrainingRecipe):
     def contradictions(self, num_processes: int) -> Iterator[Contradiction]:
         """Yield what the settings ask of each other."""
         yield from super().contradictions(num_processes)
-        if self.select.checkpoint == "validation" and not self.select.validation_share:
+        if self.select.validation_share and not self.monitor.every_steps:
             yield Contradiction(
-                ("select.checkpoint", "select.validation_share"),
-                "select.checkpoint: validation needs clips to choose by; give select.validation_share, as 0.2",
+                ("select.validation_share", "monitor.every_steps"),
+                f"select.validation_share: {self.select.validation_share:g} of the training clips would be kept out "
+                "and never looked at; give monitor.every_steps, or 0 here",
             )
         if self.select.checkpoint == "validation" and not self.monitor.every_steps:
             yield Contradiction(

@@ -10,10 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import TrainingArguments
 
+from vaemo_clips.errors import RecipeError, SplitError
+from vaemo_train.evaluate.folds import shown
 from vaemo_train.finetune.calibration import calibrate
 from vaemo_train.finetune.recipe import FinetuneRecipe
+from vaemo_train.finetune.seen import digest_of_rows
 from vaemo_train.finetune.selection import Validation
 from vaemo_train.finetune.trainer import FinetuneTrainer, freeze
 from vaemo_train.models.classification import CLASSIFICATION, REGRESSION, VAEmoForClassification
@@ -58,20 +62,52 @@ class Finetuning(Stage):
         self.recipe, self.holdout = recipe, None
         self._task, self._split, self._init, self._run = task, split, init, run
         check_pictures(encoder_config(init).image_size, task.folder, f"the model of --init {init}")
-        used = _usable(task.folder, split.train, recipe.modality)
+        used = usable(task.folder, split.train, recipe.modality)
         _, first = np.unique(task.targets.clip_ids[split.validation].astype(str), return_index=True)
         rows = RowChoice(used, np.sort(split.validation[first]), _reason(split))
+        self._check_classes(used)
         self.data = training_data(recipe, task.folder, rows, environment.num_processes(), recipe.modality)
+        self._check_looks()
         self._validation: Validation | None = None
         self._chosen: dict[str, Any] = {}
+
+    def _check_classes(self, used: NDArray[np.int64]) -> None:
+        """Raise SplitError for a class that no row with the modality has, in the training part."""
+        targets = self._task.targets
+        if targets.is_regression:
+            return
+        counts = np.bincount(targets.values[used], minlength=len(targets.names))
+        absent = [name for name, count in zip(targets.names, counts, strict=True) if not count]
+        if absent:
+            raise SplitError(
+                f"fold {self._split.name}: {shown(absent)} without a clip of modality {self.recipe.modality} in the "
+                "training part; what was never shown cannot be recognised: train on another modality, or leave it out"
+            )
+
+    def _check_looks(self) -> None:
+        """Raise RecipeError where the recipe chooses by validation clips that are not there or never looked at."""
+        recipe, split = self.recipe, self._split
+        if recipe.select.checkpoint != "validation":
+            return
+        if not len(split.validation):
+            raise RecipeError(
+                f"select.checkpoint: validation needs clips to choose by, fold {split.name} has none; give "
+                "select.validation_share, as 0.2"
+            )
+        total = recipe.total_steps(self.data.stream.batches_per_epoch)
+        if recipe.monitor.every_steps > total:
+            raise RecipeError(
+                f"monitor.every_steps: {recipe.monitor.every_steps:,} is more than the {total:,} steps of the "
+                "training, so only its end would be looked at; give less"
+            )
 
     def identity(self) -> dict[str, Any]:
         """The labels, the encoder that it began with, and what it is tested on."""
         return {
             "labels": self._task.label_digest,
             "init": init_identity(self._init),
-            "test": sha256(self._split.test.astype("<i8").tobytes()).hexdigest(),
-            "validation": sha256(self._split.validation.astype("<i8").tobytes()).hexdigest(),
+            "test": digest_of_rows(self._split.test),
+            "validation": digest_of_rows(self._split.validation),
         }
 
     def facts(self) -> dict[str, Any]:
@@ -82,6 +118,7 @@ class Finetuning(Stage):
             "classes": list(self._task.targets.names),
             "test_rows": len(self._split.test),
             "validation_rows": len(self._split.validation),
+            "validation_speakers": list(self._split.validation_speakers),
         }
 
     def make_model(self) -> VAEmoForClassification:
@@ -153,8 +190,8 @@ class Finetuning(Stage):
         return chosen
 
 
-def _usable(folder: ShardFolder, rows: Any, modality: str) -> Any:
-    """The rows that have what the training is of."""
+def usable(folder: ShardFolder, rows: Any, modality: str) -> Any:
+    """Those of the rows that have what a training of `modality` is of."""
     has = {name: folder.rows[name].to_numpy()[rows] for name in ("has_picture", "has_sound")}
     if modality == "audio":
         return rows[has["has_sound"]]

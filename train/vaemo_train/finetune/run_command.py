@@ -11,7 +11,7 @@ import typer
 
 from vaemo_clips.errors import RecipeError, UserError
 from vaemo_train.shards.layout import DEFAULT_FOLDER
-from vaemo_train.training.environment import num_processes, rank
+from vaemo_train.training.environment import join_processes, num_processes, rank
 from vaemo_train.training.run_command import duration_text, leaving_together
 from vaemo_train.training.shipped import choose_recipe
 
@@ -75,22 +75,26 @@ def run_finetune(options: Options) -> None:
 
 def _run(options: Options) -> None:
     from vaemo_train.finetune.cross_validation import CrossValidation
+    from vaemo_train.training.joint import from_first
 
     request, words = options.request()
+    join_processes()
     validation = CrossValidation(request)
     is_first = rank() == 0
+    from_first(validation.begin, num_processes())
     if is_first:
-        validation.begin()
         _tell(words, *validation.opening_lines())
     for number, job in enumerate(validation.own_jobs(), 1):
         summary = validation.run(job)
         if summary is None:
             continue
-        if summary.state == "interrupted":
-            _tell(f"interrupted in {job.run}; the same command with --resume goes on")
-            raise typer.Exit(130)
-        if is_first:
+        is_done = summary.state == "done"
+        if is_first and is_done:
             _tell(f"{number} of {len(validation.own_jobs())}: {validation.told(job)}, {duration_text(summary.wall_s)}")
+        if not is_done or (summary.was_asked_to_stop and number < len(validation.own_jobs())):
+            if is_first:
+                _tell(f"interrupted {'after' if is_done else 'in'} {job.run}; the same command with --resume goes on")
+            raise typer.Exit(130)
     if is_first:
         for line in _ending(validation):
             typer.echo(line)

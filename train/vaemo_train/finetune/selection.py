@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -22,10 +22,11 @@ from vaemo_train.finetune.recipe import FinetuneRecipe
 from vaemo_train.models.classification import VAEmoForClassification
 from vaemo_train.protocol.targets import Targets
 from vaemo_train.shards.folder import ShardFolder
+from vaemo_train.training import environment
+from vaemo_train.training.joint import from_first
 from vaemo_train.training.watching import Pictures
 
 BEST = "best.safetensors"
-_FACTS = "best.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +60,21 @@ class Validation:
         self._chooses = recipe.select.checkpoint == "validation"
 
     def measure(self, step: int, model: VAEmoForClassification) -> ValidationDiagnostics:
-        """Score all validation clips by what they have; nothing of the training moves."""
+        """Score all validation clips by what they have, on process 0 for all; nothing of the training moves."""
+        found: ValidationDiagnostics = from_first(lambda: self._measure(step, model), environment.num_processes())
+        return found
+
+    def _measure(self, step: int, model: VAEmoForClassification) -> ValidationDiagnostics:
+        recipe = self._recipe
         found = predict(
-            model, self._folder, self._rows, modalities=modalities_of(self._folder, self._rows, self._recipe.modality),
-            num_windows=1, batch_size=self._recipe.evaluation.batch_size, bf16=self._bf16,
+            model, self._folder, self._rows, modalities=modalities_of(self._folder, self._rows, recipe.modality),
+            num_windows=1, batch_size=recipe.evaluation.batch_size, bf16=self._bf16,
         )  # fmt: skip
         values_nC = whole(found)
         has = np.logical_not(np.isnan(values_nC).any(axis=1))
         truth = truth_of(self._targets, found.clip_ids)[has]
         scores = _scores(found, values_nC[has], truth)
-        metric = "ccc" if found.is_regression else self._recipe.select.metric
+        metric = recipe.select.metric or ("ccc" if found.is_regression else "uar")
         is_best = self._chooses and self._keep(step, model, scores[metric])
         return ValidationDiagnostics(scores, int(has.sum()), is_best)
 
@@ -77,32 +83,45 @@ class Validation:
         return {}
 
     def _keep(self, step: int, model: VAEmoForClassification, score: float) -> bool:
-        """Write the weights where they are better than the best so far; of equals the first stays."""
+        """Write the weights, whole, where they are better than the best so far; of equals the first stays.
+
+        Looks of steps that a resumed run does again do not count. Raises CheckpointError where the disk is full.
+        """
         facts = self._read_facts()
-        known = facts is not None and facts["step"] < step
-        if known and facts is not None and facts["score"] >= score:
+        if facts is not None and facts[0] < step and not score > facts[1]:
             return False
         draft = self._run / f".{BEST}"
-        save_file({name: value.contiguous() for name, value in nn.Module.state_dict(model).items()}, draft)
-        draft.replace(self._run / BEST)
-        (self._run / _FACTS).write_text(json.dumps({"step": step, "score": score}), encoding="utf-8")
+        weights = {name: value.contiguous() for name, value in nn.Module.state_dict(model).items()}
+        try:
+            save_file(weights, draft, {"step": str(step), "score": repr(score if score == score else -np.inf)})
+            draft.replace(self._run / BEST)
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(
+                f"{self._run / BEST} cannot be saved ({' '.join(str(error).split())}); make room, and the same command "
+                "with --resume goes on"
+            ) from error
         return True
 
-    def _read_facts(self) -> dict[str, Any] | None:
-        path = self._run / _FACTS
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    def _read_facts(self) -> tuple[int, float] | None:
+        """Step and score of the best look, None before the first; one that is damaged is looked for again."""
+        try:
+            with safe_open(self._run / BEST, "pt") as file:
+                noted = file.metadata()
+            return int(noted["step"]), float(noted["score"])
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+            return None
 
     def take_best(self, model: VAEmoForClassification) -> dict[str, Any]:
         """Give the model the weights of the best look; return its step and score. Raises CheckpointError."""
         facts = self._read_facts()
         try:
             nn.Module.load_state_dict(model, load_file(self._run / BEST))
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise CheckpointError(
-                f"{self._run / BEST}: the weights that validation chose cannot be read ({error}); train this run again"
+                f"{self._run / BEST}: the weights that validation chose cannot be read ({error}); delete {self._run} "
+                "and train this run again"
             ) from error
-        (self._run / BEST).unlink()
-        return {"chosen_step": facts["step"], "validation_score": facts["score"]} if facts else {}
+        return {"chosen_step": facts[0], "validation_score": facts[1]} if facts else {}
 
 
 def modalities_of(folder: ShardFolder, rows: NDArray[np.int64], wanted: str = "any") -> tuple[Modality, ...]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vaemo_train.data.batch import Batch
 from vaemo_train.finetune.mixup import Mixup
-from vaemo_train.finetune.recipe import FinetuneRecipe
+from vaemo_train.finetune.recipe import DownstreamOptimSettings, FinetuneRecipe
 from vaemo_train.models.classification import VAEmoForClassification
 from vaemo_train.models.downstream_loss import class_targets
 from vaemo_train.protocol.targets import Targets
@@ -48,19 +48,21 @@ class FinetuneTrainer(StageTrainer):
         """AdamW with a rate for each depth; matrices alone shrink."""
         assert isinstance(model, VAEmoForClassification)
         settings, lr = self._recipe.optim, self.args.learning_rate
-        depths, top = depth_of(model)
-        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-        for parameters, decay in zip(decay_groups(model), (settings.weight_decay, 0.0), strict=True):
-            for parameter in parameters:
-                depth = depths[id(parameter)]
-                rate = settings.head_lr if depth > top else settings.layer_decay ** (top - depth)
-                groups.setdefault((lr * rate, decay), []).append(parameter)
-        return torch.optim.AdamW(
-            [{"params": found, "lr": rate, "weight_decay": decay} for (rate, decay), found in groups.items()],
-            lr=lr,
-            betas=settings.betas,
-            fused=True,
-        )
+        return torch.optim.AdamW(layer_groups(model, settings, lr), lr=lr, betas=settings.betas, fused=True)
+
+
+def layer_groups(
+    model: VAEmoForClassification, settings: DownstreamOptimSettings, peak_lr: float
+) -> list[dict[str, Any]]:
+    """The parameters that are trained, by rate and weight decay, as an optimizer takes them."""
+    depths, top = depth_of(model)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameters, decay in zip(decay_groups(model), (settings.weight_decay, 0.0), strict=True):
+        for parameter in parameters:
+            depth = depths[id(parameter)]
+            rate = settings.head_lr if depth > top else settings.layer_decay ** (top - depth)
+            groups.setdefault((peak_lr * rate, decay), []).append(parameter)
+    return [{"params": found, "lr": rate, "weight_decay": decay} for (rate, decay), found in groups.items()]
 
 
 def depth_of(model: VAEmoForClassification) -> tuple[dict[int, int], int]:

@@ -88,11 +88,11 @@ class Options:
 
 def run_evaluate(options: Options) -> None:
     """Judge all models, print their scores, write the numbers and the figure. Raises UserErrors."""
-    from vaemo_train.judging.evaluation import Evaluation, default_file
+    from vaemo_train.judging.evaluation import Evaluation, check_writable, default_file
     from vaemo_train.judging.tested import Judge
-    from vaemo_train.outcome.published import published_corpus
+    from vaemo_train.outcome.published import find_corpus
     from vaemo_train.outcome.robustness_scores import read_corruptions
-    from vaemo_train.text_space.answer import check_out, console, write_numbers
+    from vaemo_train.text_space.answer import console, write_numbers
     from vaemo_train.training.console import TrainingConsole
 
     if options.probe:
@@ -102,26 +102,29 @@ def run_evaluate(options: Options) -> None:
         raise UserError("--folds: a fine-tuned model has its own; leave it out, or probe an encoder with --probe")
     corruptions = () if options.noise is None else read_corruptions(options.noise)
     if options.corpus is not None:
-        published_corpus(options.corpus)
-    check_out(options.out)
+        find_corpus(options.corpus)
+    if options.out is not None:
+        check_writable(options.out)
     tested = options.opened()
     for note in tested.notes:
         typer.echo(f"note: {note}", err=True)
     judge = Judge(options.windows or tested.windows, options.batch_size or tested.batch_size, corruptions)
+    out = options.out or default_file(options.model, tested, judge, options.holdout)
+    check_writable(out)
     began = time.monotonic()
     with TrainingConsole().counting("windows of clips", tested.num_windows(judge.windows, corruptions)) as advance:
         outcomes = judge.outcomes(tested, advance)
     found = Evaluation.of(tested, judge, outcomes, time.monotonic() - began)
     for table in _tables(found, options):
         console().print(table)
-    out = options.out or default_file(options.model)
     write_numbers(out, found.as_dict(corpus=options.corpus))
     _draw(found, out)
     typer.echo(f"next: {_next(found)}")
 
 
 def _tables(found: Evaluation, options: Options) -> Iterator[Table | str]:
-    """Scores, recalls, what noise costs, what others have published."""
+    """Scores, recalls, what noise costs, what others have published; then what is to be known of all."""
+    from vaemo_train.judging.comparison import our_scores, unlike
     from vaemo_train.outcome.published import published_report
     from vaemo_train.outcome.report import outcome_report, recall_report
     from vaemo_train.outcome.robustness_report import robustness_report
@@ -133,18 +136,21 @@ def _tables(found: Evaluation, options: Options) -> Iterator[Table | str]:
     if found.robustness is not None:
         yield robustness_report(found.robustness, "made worse on purpose")
     if options.corpus is not None:
-        yield published_report(options.corpus, found.ours())
+        differs = list(unlike(found.tested, results, options.corpus))
+        yield published_report(options.corpus, our_scores(results), unlike=differs)
         yield f"this model: {results.protocol.folds}; {results.protocol.selection}; compare like with like"
+    for note in found.tested.notes:
+        yield f"note: {note}"
 
 
 def _draw(found: Evaluation, out: Path) -> None:
-    """Write figures/robustness.png beside the numbers, where noise was asked for."""
+    """Write a figure beside the numbers, of the same name, where noise was asked for."""
     from vaemo_train.outcome.robustness_figure import robustness_figure
     from vaemo_train.training.picture import write_png
 
     if found.robustness is None:
         return
-    path = out.parent / "figures" / "robustness.png"
+    path = out.with_suffix(".png")
     write_png(robustness_figure(found.robustness), path)
     typer.echo(f"figure: {path}")
 

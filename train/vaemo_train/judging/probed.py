@@ -84,7 +84,7 @@ def probe(request: ProbeRequest, on_encoder: Callable[[str], None] | None = None
     return Probed(
         results={name: _pooled(own) for name, own in parts.items()},
         encoders=digests,
-        seen={split.name: saw_test_speakers(encoders[split.name], folder, split.test) for split in splits},
+        seen={split.name: saw_test_speakers(encoders[split.name], targets.rows, split.test) for split in splits},
         folder=folder,
         reason=splits[0].reason.partition(";")[0],
         notes=tuple(dict.fromkeys((*targets.notes, *(note for split in splits for note in split.notes)))),

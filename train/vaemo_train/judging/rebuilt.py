@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from vaemo_clips.errors import RunFolderError, ShardError, SplitError
 from vaemo_train.finetune.cross_validation import PROTOCOL, read_protocol
 from vaemo_train.finetune.recipe import FinetuneRecipe
 from vaemo_train.finetune.run import Task
+from vaemo_train.finetune.seen import digest_of_rows
 from vaemo_train.protocol.splits import Split, make_splits
 from vaemo_train.protocol.targets import Targets
 from vaemo_train.shards.folder import ShardFolder
@@ -69,16 +67,11 @@ class Rebuilt:
 
     def check(self, split: Split, record: Mapping[str, Any]) -> None:
         """Raise SplitError where the run.json of a training of this split notes another test part."""
-        if record.get("identity", {}).get("test") != digest_of(split.test):
+        if record.get("identity", {}).get("test") != digest_of_rows(split.test):
             raise SplitError(
                 f"{self.out}: fold {split.name} was tested on other clips than its speakers and folds give now; give "
                 f"the manifest as it was with --clips, or fine-tune again"
             )
-
-
-def digest_of(rows: NDArray[np.int64]) -> str:
-    """How run.json notes the rows of a part."""
-    return sha256(rows.astype("<i8").tobytes()).hexdigest()
 
 
 def _recipe(out: Path, identity: Mapping[str, Any]) -> FinetuneRecipe:

@@ -23,6 +23,7 @@ from vaemo_train.judging.robustness import robustness
 from vaemo_train.models.classification import load_classifier
 from vaemo_train.outcome.outcome import Outcome
 from vaemo_train.outcome.predictions_file import FoldPredictions
+from vaemo_train.outcome.results_file import PastEntry
 from vaemo_train.outcome.robustness_scores import CLEAN
 from vaemo_train.protocol.targets import Targets
 from vaemo_train.shards.folder import ShardFolder
@@ -31,7 +32,8 @@ from vaemo_train.training.training_data import check_pictures
 if TYPE_CHECKING:
     from vaemo_train.data.dataset import Modality as TrainedOn
 
-_TRAINED_ON: Final[Mapping[str, TrainedOn]] = {"audio": "audio", "video": "video", "any": "both", "both": "both"}
+FOLD: Final = "all"
+"""What the one fold of a single model's scores is called."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,10 +58,12 @@ class TestedModel:
 class Tested:
     """All models of an evaluation, with what their clips are called.
 
-    `targets` hold the truth of all rows that are tested. `modality` is what the models were trained on, as the recipe
-    says it; `windows`, `batch_size` and `bf16` are those of its evaluation. `folds` and `selection` are words for
-    people; `pretraining` says of folds whether their test speakers were seen unlabelled. `is_disjoint`: no tested
-    speaker was trained on (None: nobody knows). `notes` are lines for the user.
+    `targets` hold the truth of all rows that are tested. `modality` is what the recipe gave to the models, `trained_on`
+    what of it the clips that they were trained on have; `windows`, `batch_size` and `bf16` are those of its evaluation.
+    `folds` and `selection` are words for people; `pretraining` says of folds whether their test speakers were seen
+    unlabelled, `past` what they were trained on. `is_disjoint`: no tested speaker was trained on, `num_trained`: how
+    many of the clips were (None: nobody knows). `is_one_model`: it is judged without the folds of its fine-tuning.
+    `notes` are lines for the user.
     """
 
     __test__ = False
@@ -68,6 +72,7 @@ class Tested:
     targets: Targets
     models: tuple[TestedModel, ...]
     modality: str
+    trained_on: TrainedOn
     windows: int
     batch_size: int
     bf16: bool
@@ -75,7 +80,10 @@ class Tested:
     selection: str
     recipe: Mapping[str, Any]
     pretraining: Mapping[str, Seen]
+    past: Mapping[str, PastEntry]
     is_disjoint: bool | None
+    num_trained: int | None
+    is_one_model: bool
     notes: tuple[str, ...]
 
     def num_windows(self, windows: int, corruptions: Sequence[Corruption]) -> int:
@@ -127,7 +135,7 @@ def _part(tested: Tested, model: TestedModel, found: Predictions) -> FoldPredict
         truth = np.array(targets.names, object)[truth]
     return FoldPredictions(
         where=str(model.run), fold=model.fold, seed=model.seed, names=found.names, is_regression=found.is_regression,
-        num_windows=found.num_windows, trained_on=_TRAINED_ON.get(tested.modality, "both"), clip_ids=found.clip_ids,
+        num_windows=found.num_windows, trained_on=tested.trained_on, clip_ids=found.clip_ids,
         speakers=_speakers(targets, found.clip_ids), truth=truth, values=found.values,
     )  # fmt: skip
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -38,12 +39,35 @@ def encoder_weights(source: str | Path, config: VAEmoConfig) -> dict[str, Tensor
         ) from error
     bare = not any(name.startswith(_PREFIX) for name in found)  # a VAEmoModel saved by itself
     weights = {name.removeprefix(_PREFIX): value for name, value in found.items() if bare or name.startswith(_PREFIX)}
+    wanted = _check_shapes(path, config, {name: tuple(value.shape) for name, value in weights.items()})
+    return {name: weights[name] for name in wanted}
+
+
+def check_encoder(source: str | Path) -> None:
+    """Look at the names and sizes in a model's file, and at none of its weights. Raises CheckpointError."""
+    if isinstance(source, str) and source in SIZES:
+        return
+    path = Path(source) / "model.safetensors"
+    try:
+        with safe_open(path, "pt") as file:
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({' '.join(str(error).split())}); give another run or checkpoint"
+        ) from error
+    bare = not any(name.startswith(_PREFIX) for name in shapes)
+    own = {name.removeprefix(_PREFIX): shape for name, shape in shapes.items() if bare or name.startswith(_PREFIX)}
+    _check_shapes(path, encoder_config(source), own)
+
+
+def _check_shapes(path: Path, config: VAEmoConfig, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """The names of an encoder of this configuration. Raises CheckpointError for one that is missing or differs."""
     with torch.device("meta"):
         wanted = nn.Module.state_dict(VAEmoModel(config))
-    missing = [name for name, value in wanted.items() if name not in weights or weights[name].shape != value.shape]
+    missing = [name for name, value in wanted.items() if shapes.get(name) != tuple(value.shape)]
     if missing:
         raise CheckpointError(
             f"{path} has no encoder of this shape: {missing[0]} is missing or of another size, as are "
             f"{len(missing) - 1} more; give a run of `vaemo-train stage1`, `stage2` or `finetune`"
         )
-    return {name: weights[name] for name in wanted}
+    return list(wanted)

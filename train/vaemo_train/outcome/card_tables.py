@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vaemo_train.outcome.outcome import CLASS_SCORES, REGRESSION_SCORES
-from vaemo_train.outcome.report import commonest, given, shown_score
-from vaemo_train.outcome.results_file import ClassScores, EstimateEntry, Results
+from vaemo_train.outcome.past import began_with
+from vaemo_train.outcome.report import given, shown_score
+from vaemo_train.outcome.results_file import ClassScores, EstimateEntry, PastEntry, Results
 
 
 def score_table(results: Results) -> str:
@@ -20,10 +21,11 @@ def score_table(results: Results) -> str:
         else:
             targets = {**scores.targets, **({"mean": scores} if len(scores.targets) > 1 else {})}
             rows += [[*first, target, *_cells(own, REGRESSION_SCORES)] for target, own in targets.items()]
-    chance = [_shown(name, value) for name, value in results.chance[results.main].items()]
+    chance = results.chance[results.main]
+    guessed = [_shown(name, value) for name, value in chance.scores.items()]
     if results.is_regression:
-        return _table(["given", "clips", "target", "CCC", "PCC", "RMSE"], [*rows, ["always the mean", "", "", *chance]])
-    return _table(["given", "clips", "WAR %", "UAR %", "WF1 %"], [*rows, [f"always {commonest(results)}", "", *chance]])
+        return _table(["given", "clips", "target", "CCC", "PCC", "RMSE"], [*rows, [chance.words, "", "", *guessed]])
+    return _table(["given", "clips", "WAR %", "UAR %", "WF1 %"], [*rows, [chance.words, "", *guessed]])
 
 
 def recall_table(results: Results) -> str:
@@ -36,42 +38,43 @@ def recall_table(results: Results) -> str:
     return _table(["class", "clips", *map(given, results.recalls)], rows)
 
 
-def noise_table(results: Results) -> str:
-    """A row for each way in which clips were made worse, a column for each modality; UAR, or the mean CCC."""
-    name = "ccc" if results.is_regression else "uar"
-    rows = []
-    for row in results.noise:
-        entries = [row.entry(modality, name) for modality in results.scores]
-        rows.append([row.noise, *("-" if entry is None else shown_score(name, entry) for entry in entries)])
-    return _table(["noise", *(f"{name.upper()} {modality}" for modality in results.scores)], rows)
-
-
 def fold_table(results: Results) -> str:
-    """A row for each fold: who is tested, and the main modality's scores, means over seeds."""
+    """A row for each fold: on what it was trained and tested, and the main modality's scores, means over seeds."""
     names = REGRESSION_SCORES if results.is_regression else CLASS_SCORES
     rows = []
     for fold in results.folds:
         scores = fold.scores.get(results.main, {})
         speakers = "unknown" if fold.speakers is None else str(len(fold.speakers))
         cells = [_shown(name, scores.get(name)) for name in names]
-        rows.append([fold.name, f"{fold.num_clips:,}", speakers, fold.pretraining_saw_test_speakers, *cells])
+        trained = ["unknown", "unknown"] if fold.past is None else counted(fold.past)
+        tested = [f"{fold.num_clips:,}", speakers, fold.pretraining_saw_test_speakers]
+        rows.append([fold.name, *trained, *tested, *cells])
     heads = [f"{results.main} {name.upper()}" for name in names]
-    return _table(["fold", "clips", "speakers", "speakers seen in pre-training", *heads], rows)
+    parts = [f"{noun} {part}" for part in ("trained on", "tested") for noun in ("clips", "speakers")]
+    return _table(["fold", *parts, "speakers seen in pre-training", *heads], rows)
+
+
+def counted(past: PastEntry) -> list[str]:
+    """How many clips and speakers a fold was trained on."""
+    return [f"{past.num_clips:,}", "unknown" if past.num_speakers is None else f"{past.num_speakers:,}"]
 
 
 def split_lines(results: Results) -> Iterator[str]:
     """What the protocol was, a line each."""
     protocol = results.protocol
     yield f"- Folds: {protocol.num_folds} ({protocol.folds}); seeds: {', '.join(map(str, protocol.seeds))}."
-    if protocol.speaker_disjoint:
+    if protocol.speaker_disjoint is None:
+        yield "- Not every clip says who speaks: speakers may be in training and test of the same fold."
+    elif protocol.speaker_disjoint:
         yield "- No speaker is in training and test of the same fold."
     else:
-        yield "- Not every clip says who speaks: speakers may be in training and test of the same fold."
-    yield f"- Whose weights were tested: {protocol.selection}. No checkpoint was chosen on a test fold."
+        yield "- **Speakers who are tested were trained on.**"
+    yield f"- Weights that were tested: {protocol.selection}. No checkpoint was chosen on a test fold."
     yield (
-        f"- A clip is judged by the mean over {protocol.num_windows} evenly spaced windows of each ten seconds at most."
+        f"- Each clip is judged by the mean of at most {protocol.num_windows} evenly spaced windows of every ten "
+        f"seconds."
     )
-    yield "- V, A and VA are the same model, given only that; clips that lack it are left out of the row."
+    yield "- The rows V, A and VA are of the same models, given only that; clips that lack it are left out of a row."
     if not results.is_regression:
         yield "- WAR is accuracy, UAR the mean of the classes' recalls, WF1 the F1 weighted by support."
     for fold in results.folds:
@@ -80,10 +83,10 @@ def split_lines(results: Results) -> Iterator[str]:
 
 
 def data_lines(results: Results, corpus: str | None) -> Iterator[str]:
-    """What the data are, a line each."""
+    """What the data are that were tested and trained on, and what the training began with, a line each."""
     data = results.data
-    speakers = "an unknown number of" if data.get("num_speakers") is None else f"{data['num_speakers']:,}"
-    yield f"- Corpus: {corpus or 'not named'}; {data['num_clips']:,} tested clips of {speakers} speakers."
+    yield f"- Corpus: {corpus or 'not named'}; {data['num_clips']:,} clips of {_people(data)} are tested."
+    yield from _trained_lines(results)
     for name, count in data.get("clips_by_class", {}).items():
         yield f"- {name}: {count:,} clips"
     for name, span in data.get("values_by_target", {}).items():
@@ -91,11 +94,34 @@ def data_lines(results: Results, corpus: str | None) -> Iterator[str]:
             f"- {name}: {span['least']:.3g} to {span['most']:.3g}, mean {span['mean']:.3g}, standard deviation "
             f"{span['deviation']:.3g}"
         )
-    yield (
-        "- In each fold the clips of the others were trained on, less those kept for validation."
-        if results.protocol.num_folds > 1
-        else ("- The clips that were trained on are not counted here.")
-    )
+
+
+def _people(data: Mapping[str, Any]) -> str:
+    number = data.get("num_speakers")
+    return "an unknown number of speakers" if number is None else f"{number:,} speakers"
+
+
+def _trained_lines(results: Results) -> Iterator[str]:
+    """How much each fold was trained on; what it began with, once where that is the same for all."""
+    pasts = {fold.name: fold.past for fold in results.folds if fold.past is not None}
+    if len(pasts) < len(results.folds):
+        yield "- It is not recorded which clips were trained on."
+    if pasts:
+        clips = _span([past.num_clips for past in pasts.values()])
+        speakers = [past.num_speakers for past in pasts.values() if past.num_speakers is not None]
+        people = f"{_span(speakers)} speakers" if len(speakers) == len(pasts) else "an unknown number of speakers"
+        yield f"- {clips} clips of {people} are trained on in each fold."
+    beginnings: dict[str, list[str]] = {}
+    for name, past in pasts.items():
+        beginnings.setdefault(began_with(past), []).append(name)
+    for told, names in beginnings.items():
+        whose = "Every fold" if len(names) == len(results.folds) else f"Fold {', '.join(names)}"
+        yield f"- {whose} began with {told}."
+
+
+def _span(numbers: Sequence[int]) -> str:
+    least, most = min(numbers), max(numbers)
+    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
 
 
 def _cells(scores: Any, names: Sequence[str]) -> list[str]:
@@ -107,7 +133,7 @@ def _shown(name: str, value: float | None) -> str:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * 1 + ["---:"] * (len(heads) - 1), *rows]
+    lines = [heads, ["---", *(["---:"] * (len(heads) - 1))], *rows]
     return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
 
 

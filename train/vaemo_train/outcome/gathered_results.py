@@ -11,7 +11,7 @@ import numpy as np
 from vaemo_train.evaluate.scores import Estimate
 from vaemo_train.outcome.outcome import ANY, Outcome
 from vaemo_train.outcome.predictions_file import SHORT
-from vaemo_train.outcome.results_file import CLASSIFICATION, FORMAT_VERSION, REGRESSION, Known, Results
+from vaemo_train.outcome.results_file import CLASSIFICATION, FORMAT_VERSION, REGRESSION, Known, PastEntry, Results
 
 
 def results_of(
@@ -22,7 +22,8 @@ def results_of(
     recipe: Mapping[str, Any],
     data: Mapping[str, Any] | None = None,
     pretraining: Mapping[str, Known] | None = None,
-    noise: Sequence[Mapping[str, Any]] = (),
+    past: Mapping[str, PastEntry] | None = None,
+    speaker_disjoint: bool | None = None,
     versions: Mapping[str, Any] | None = None,
     machine: Mapping[str, Any] | None = None,
     command: Sequence[str] = (),
@@ -31,12 +32,13 @@ def results_of(
     """Gather what an outcome says and what is known about how it was reached.
 
     `folds` and `selection` are words for people; `pretraining` says of folds by name whether the weights that the
-    training began with were trained on clips of speakers who are tested there ("unknown"); `noise` is what
-    `RobustnessScores.as_list` gives.
+    training began with were trained on clips of speakers who are tested there ("unknown"), `past` what they were
+    trained on; `speaker_disjoint` is what `speakers_disjoint` gives.
     """
     is_class = not outcome.is_regression
     modalities = outcome.modalities
     summaries = {name: outcome.summary(name) for name in modalities}
+    chance = {name: outcome.chance(name) for name in modalities}
     content = {
         "format_version": FORMAT_VERSION,
         "task": CLASSIFICATION if is_class else REGRESSION,
@@ -50,19 +52,21 @@ def results_of(
             "selection": selection,
             "num_windows": outcome.num_windows,
             "trained_on": ANY if outcome.trained_on == "any" else SHORT[outcome.trained_on],
-            "speaker_disjoint": None if outcome.known_speakers is None else True,
+            "speaker_disjoint": speaker_disjoint,
             "intervals": summaries[outcome.main].resampled,
         },
         "scores": {
             name: {"num_clips": int(outcome.has(name).sum()), **summary.as_dict()}
             for name, summary in summaries.items()
         },
-        "chance": {name: outcome.chance(name) for name in modalities},
+        "chance": {name: {"named": one.named, "scores": one.scores} for name, one in chance.items()},
         "over_folds": {name: _over_folds(outcome, name) for name in modalities},
         "recalls": {name: _recalls(outcome, name) for name in modalities} if is_class else {},
         "confusion": {name: outcome.confusion(name).tolist() for name in modalities} if is_class else {},
-        "noise": list(noise),
-        "folds": [_fold(outcome, name, (pretraining or {}).get(name, "unknown")) for name in outcome.fold_names],
+        "folds": [
+            _fold(outcome, name, (pretraining or {}).get(name, "unknown"), (past or {}).get(name))
+            for name in outcome.fold_names
+        ],
         "data": {**_counts(outcome), **(data or {})},
         "recipe": dict(recipe),
         "versions": dict(sorted((versions or {}).items())),
@@ -89,7 +93,7 @@ def _recalls(outcome: Outcome, modality: str) -> dict[str, dict[str, float | Non
     return {name: estimate.as_dict() for name, estimate in outcome.recalls(modality).items()}
 
 
-def _fold(outcome: Outcome, name: str, pretraining: Known) -> dict[str, Any]:
+def _fold(outcome: Outcome, name: str, pretraining: Known, past: PastEntry | None) -> dict[str, Any]:
     tested = outcome.folds == name
     speakers = None if outcome.known_speakers is None else sorted(set(outcome.speakers[tested].tolist()))
     absent = [] if outcome.is_regression else [one for one in outcome.names if one not in outcome.truth[tested]]
@@ -99,6 +103,7 @@ def _fold(outcome: Outcome, name: str, pretraining: Known) -> dict[str, Any]:
         "speakers": speakers,
         "absent": absent,
         "pretraining_saw_test_speakers": pretraining,
+        "past": None if past is None else past.model_dump(),
         "scores": {one: means for one in outcome.modalities if (means := _means(outcome, one, name))},
     }
 

@@ -35,6 +35,14 @@ CLASS_SCORES: Final = ("war", "uar", "wf1")
 REGRESSION_SCORES: Final = ("ccc", "pcc", "rmse")
 
 
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """What a guess scores: always the class `named`, or always the mean (None)."""
+
+    named: str | None
+    scores: Mapping[str, float]
+
+
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """Predictions of n clips by S seeds. Its modalities are called V, A, VA and "any"; see `modalities`.
@@ -168,14 +176,17 @@ class Outcome:
             return [{name: getattr(one, name) for name in CLASS_SCORES} for one in self.scores(modality, fold)]
         return [_regression_scores(self.truth[has], run[has]) for run in self.values[modality]]
 
-    def chance(self, modality: str) -> dict[str, float]:
-        """What always the commonest class scores or, in a regression, always the mean."""
+    def chance(self, modality: str) -> Chance:
+        """What always the commonest class (the first by name of those that tie) scores or, in a regression, the mean.
+
+        Of the clips that have the modality.
+        """
         truth = self.truth[self.has(modality)]
         if self.is_regression:
-            return {"ccc": 0.0, "pcc": 0.0, "rmse": float(truth.std(axis=0).mean())}
+            return Chance(None, {"ccc": 0.0, "pcc": 0.0, "rmse": float(truth.std(axis=0).mean())})
         commonest = Counter(sorted(truth.tolist())).most_common(1)[0][0]
         guessed = Scores.of(truth, [commonest] * len(truth), self.names)
-        return {name: getattr(guessed, name) for name in CLASS_SCORES}
+        return Chance(commonest, {name: getattr(guessed, name) for name in CLASS_SCORES})
 
 
 def _regression_scores(truth_nK: NDArray[Any], predicted_nK: NDArray[Any]) -> dict[str, float]:

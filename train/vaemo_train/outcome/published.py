@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -11,12 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from rich import box
 from rich.table import Table
 
+from vaemo_clips.corpora.names import CORPUS_NAMES
 from vaemo_clips.errors import ManifestError
 from vaemo_clips.settings_file import fault_report, pydantic_faults, read_mapping
+from vaemo_train.evaluate.scores import Estimate
 
 _FILE: Final = Path(__file__).with_name("published.yaml")
-ON_TEST, SECOND_HAND = "†", "‡"
-"""Marks of a checkpoint chosen on the test fold, and of a score taken from another paper."""
+ON_TEST, SECOND_HAND, UNLIKE = "†", "‡", "*"
+"""Marks of a checkpoint chosen on the test fold, of a score taken from another paper, and of ours where it is unlike.
+
+Ours is unlike the published ones where it was reached in another way than theirs.
+"""
 _MEANINGS: Final = {
     ON_TEST: "its checkpoint was chosen by its score on the test fold, as its code or logs show",
     SECOND_HAND: "as another paper reports it",
@@ -52,13 +58,25 @@ class PublishedScore(BaseModel):
 
 
 class PublishedCorpus(BaseModel):
-    """What is published on a corpus, and with which classes and folds."""
+    """What is published on a corpus, and with which classes and folds; None where it is not recorded how many."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     protocol: str
+    num_classes: Annotated[int, Field(ge=2)] | None = None
+    num_folds: Annotated[int, Field(ge=1)] | None = None
     notes: tuple[str, ...] = ()
     scores: tuple[PublishedScore, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OurScores:
+    """Our scores, shares in [0, 1], over `num_clips` clips."""
+
+    uar: Estimate
+    war: Estimate
+    wf1: Estimate
+    num_clips: int
 
 
 @cache
@@ -83,6 +101,15 @@ def published_corpus(corpus: str) -> PublishedCorpus:
     return found
 
 
+def find_corpus(corpus: str) -> PublishedCorpus | None:
+    """What is published on a corpus, None where nothing is recorded. Raises ManifestError for an unknown name."""
+    name = corpus.strip().lower()
+    if name not in _published() and name not in CORPUS_NAMES:
+        names = ", ".join(sorted({*published_corpora(), *CORPUS_NAMES}))
+        raise ManifestError(f"corpus {corpus!r} is not known; known are {names}")
+    return _published().get(name)
+
+
 def published_scores(corpus: str) -> tuple[PublishedScore, ...]:
     """Published scores on a corpus, as recorded. Raises ManifestError for one that no score is recorded of."""
     return published_corpus(corpus).scores
@@ -93,29 +120,47 @@ def _known() -> str:
 
 
 def published_report(
-    corpus: str, ours: Mapping[str, tuple[float, float]] | None = None, *, name: str = "this model"
+    corpus: str, ours: Mapping[str, OurScores] | None = None, *, unlike: Sequence[str] = (), name: str = "this model"
 ) -> Table:
     """Our rows among the published ones, the best WAR first; those without a WAR come last.
 
-    `ours` holds UAR and WAR, shares in [0, 1] as `Scores` has them, by what was given to the model ("V", "A", "VA").
-    Raises ManifestError for a corpus that no score is recorded of.
+    `ours` are by what was given to the model ("V", "A", "VA"); `unlike` says in what they are not to be compared with
+    the published ones, and marks them. Where nothing is published on the corpus ours stand alone. Raises ManifestError
+    for a corpus that nobody knows.
     """
-    published = published_corpus(corpus)
-    has_wf1 = any(score.wf1 is not None for score in published.scores)
-    table = Table(title=f"{corpus.strip().lower()}: {published.protocol}", box=box.SIMPLE_HEAD, pad_edge=False)
+    published, called = find_corpus(corpus), corpus.strip().lower()
+    told = "no published score is recorded" if published is None else published.protocol
+    scores = () if published is None else published.scores
+    has_wf1 = bool(ours) or any(score.wf1 is not None for score in scores)
+    table = Table(title=f"{called}: {told}", box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("model", "given"):
         table.add_column(heading, no_wrap=True)
     for heading in ("UAR", "WAR", *(["WF1"] if has_wf1 else []), "M param."):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("source")
-    rows = [(score.war, _published_cells(score, has_wf1), "") for score in published.scores]
-    for given, (uar, war) in (ours or {}).items():
-        blank = ["-"] if has_wf1 else []
-        rows.append((100 * war, [name, given, f"{100 * uar:.2f}", f"{100 * war:.2f}", *blank, "", "here"], "bold"))
+    rows = [(score.war, _published_cells(score, has_wf1), "") for score in scores]
+    for given, own in (ours or {}).items():
+        mark = f" {UNLIKE}" if unlike else ""
+        cells = [f"{name}{mark}\n{own.num_clips:,} clips", given, *map(_shown, (own.uar, own.war, own.wf1)), "", "here"]
+        rows.append((100 * own.war.mean, cells, "bold"))
     for _, cells, style in sorted(rows, key=lambda row: _falling(row[0])):
         table.add_row(*cells, style=style or None)
-    table.caption, table.caption_justify = _caption(published), "left"
+    lines = [*(_our_caption(name, unlike) if ours else []), *([] if published is None else [_caption(published)])]
+    table.caption, table.caption_justify = "\n".join(lines), "left"
     return table
+
+
+def _shown(score: Estimate) -> str:
+    """A share in percent, and the spread of seeds below it."""
+    if score.mean != score.mean:
+        return "-"
+    spread = "" if score.deviation != score.deviation else f"\n± {100 * score.deviation:.2f}"
+    return f"{100 * score.mean:.2f}{spread}"
+
+
+def _our_caption(name: str, unlike: Sequence[str]) -> list[str]:
+    lines = [f"{name}: the clips of all folds pooled, mean ± standard deviation over seeds"]
+    return [*lines, f"{UNLIKE} not to be compared: {'; '.join(unlike)}"] if unlike else lines
 
 
 def _published_cells(score: PublishedScore, has_wf1: bool) -> list[str]:

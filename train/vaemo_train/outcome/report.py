@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from rich import box
 from rich.table import Table
@@ -48,7 +48,7 @@ def _fill_classification(table: Table, results: Results) -> None:
         table.add_row(given(modality), f"{scores.num_clips:,}", *cells, *folds)
     table.add_section()
     chance = results.chance[results.main]
-    table.add_row(f"always {commonest(results)}", "", *(_percent(chance[name]) for name in CLASS_SCORES))
+    table.add_row(chance.words, "", *(_percent(chance.scores[name]) for name in CLASS_SCORES))
 
 
 def _fill_regression(table: Table, results: Results) -> None:
@@ -67,7 +67,7 @@ def _fill_regression(table: Table, results: Results) -> None:
             table.add_row("", "", "mean", *cells)
         table.add_section()
     chance = results.chance[results.main]
-    table.add_row("always the mean", "", "", *(_plain_score(name, chance[name]) for name in REGRESSION_SCORES))
+    table.add_row(chance.words, "", "", *(_plain_score(name, chance.scores[name]) for name in REGRESSION_SCORES))
 
 
 def recall_report(results: Results, title: str = "") -> Table:
@@ -110,12 +110,6 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f}"
 
 
-def commonest(results: Results) -> str:
-    """The class with most clips, the first of those that tie."""
-    counts: Mapping[str, int] = results.data.get("clips_by_class", {})
-    return max(results.names, key=lambda name: counts.get(name, 0))
-
-
 def caption(results: Results) -> str:
     """What the numbers are over, and what they do not hold."""
     protocol = results.protocol
@@ -124,14 +118,23 @@ def caption(results: Results) -> str:
     lines = [f"over {seeds}{intervals}; {folds} ({protocol.folds})"]
     lines.append(f"{protocol.selection}; {_times(protocol.num_windows, 'window')} of every ten seconds, at most")
     if protocol.speaker_disjoint is None:
-        lines.append("not every clip says who speaks: nobody knows whether speakers are in training and test")
-    seen = [fold.name for fold in results.folds if fold.pretraining_saw_test_speakers == "yes"]
-    if seen:
-        lines.append(f"pre-training saw speakers who are tested in {_times(len(seen), 'fold')} ({', '.join(seen)})")
+        lines.append("nobody knows whether speakers are in training and test: not every clip's is known")
+    elif not protocol.speaker_disjoint:
+        lines.append("speakers who are tested were trained on")
+    lines += _pretraining(results)
     for fold in results.folds:
         if fold.absent:
             lines.append(f"fold {fold.name}: no clip of {', '.join(fold.absent)} in test, so no recall of it there")
     return "\n".join(lines)
+
+
+def _pretraining(results: Results) -> Iterator[str]:
+    """Folds whose test speakers the encoder saw, without labels, or may have seen."""
+    told = {"yes": "pre-training saw speakers", "unknown": "nobody knows whether pre-training saw the speakers"}
+    for known, words in told.items():
+        names = [fold.name for fold in results.folds if fold.pretraining_saw_test_speakers == known]
+        if names:
+            yield f"{words} who are tested in {_times(len(names), 'fold')} ({', '.join(names)})"
 
 
 def _times(count: int, noun: str) -> str:

@@ -70,33 +70,59 @@ class RegressionScoresEntry(TargetScores):
     resampled: str
 
 
+class StageEntry(_Strict):
+    """A training that an encoder went through: stage1, stage2, …, and how many clips and rows it was of."""
+
+    stage: str
+    clips: int | None
+    rows: int | None
+
+
+class PastEntry(_Strict):
+    """What a fold is trained on, and what it begins with: a model or a size.
+
+    `num_speakers` is None where a clip names none; `stages`, the last first, are those that the model went through as
+    far as records tell, None for random weights.
+    """
+
+    num_clips: int
+    num_speakers: int | None
+    init: str
+    stages: list[StageEntry] | None
+
+
 class FoldEntry(_Strict):
-    """A fold: who is tested in it, classes without a clip there, means over seeds of the scores of each modality."""
+    """A fold: who is tested in it, classes without a clip there, means over seeds of the scores of each modality.
+
+    `past` is what its models were trained on, None where that is not recorded.
+    """
 
     name: str
     num_clips: int
     speakers: list[str] | None
     absent: list[str]
     pretraining_saw_test_speakers: Known
+    past: PastEntry | None
     scores: dict[str, dict[str, float | None]]
 
 
-class NoiseEntry(BaseModel):
-    """Scores of the clips made worse in one way, by modality, as `RobustnessScores.as_list` gives them."""
+class ChanceEntry(_Strict):
+    """What a guess scores: always the class `named`, or in a regression (None) always the mean."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    named: str | None
+    scores: dict[str, float | None]
 
-    noise: str
-    scores: dict[str, dict[str, Any]]
-
-    def entry(self, modality: str, score: str) -> EstimateEntry | None:
-        """One of its scores, None where there is none."""
-        found = self.scores.get(modality, {}).get(score)
-        return None if found is None else EstimateEntry.model_validate(found)
+    @property
+    def words(self) -> str:
+        """What is guessed."""
+        return "always the mean" if self.named is None else f"always {self.named}"
 
 
 class Protocol(_Strict):
-    """How the scores were reached. `folds` says in words how folds were made, `selection` which epoch was taken."""
+    """How the scores were reached. `folds` says in words how folds were made, `selection` which epoch was taken.
+
+    `speaker_disjoint`: no fold trains on a speaker whom it tests; None where a clip names no speaker.
+    """
 
     folds: str
     num_folds: int
@@ -109,7 +135,7 @@ class Protocol(_Strict):
 
 
 class Results(_Strict):
-    """The content of results.json; `noise` has the scores of the same clips made worse, if asked for."""
+    """The content of results.json."""
 
     format_version: int
     task: Literal["single_label_classification", "regression"]
@@ -118,11 +144,10 @@ class Results(_Strict):
     main: str
     protocol: Protocol
     scores: dict[str, ClassScores | RegressionScoresEntry]
-    chance: dict[str, dict[str, float | None]]
+    chance: dict[str, ChanceEntry]
     over_folds: dict[str, dict[str, EstimateEntry]]
     recalls: dict[str, dict[str, EstimateEntry]]
     confusion: dict[str, list[list[int]]]
-    noise: list[NoiseEntry]
     folds: list[FoldEntry]
     data: dict[str, Any]
     recipe: dict[str, Any]

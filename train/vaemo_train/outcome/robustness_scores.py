@@ -107,7 +107,7 @@ class RobustnessScores:
                     },
                 )
             )
-        chance = clean.chance(clean.main)["ccc" if clean.is_regression else "uar"]
+        chance = clean.chance(clean.main).scores["ccc" if clean.is_regression else "uar"]
         return cls(
             clean.is_regression, clean.modalities, first, tuple(rows), chance, clean.num_windows, len(clean.clip_ids)
         )

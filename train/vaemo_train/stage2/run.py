@@ -28,8 +28,9 @@ from vaemo_train.texts.model import TextModel
 from vaemo_train.training import environment
 from vaemo_train.training.compiled import compile_blocks
 from vaemo_train.training.console import TrainingConsole
+from vaemo_train.training.joint import from_first
 from vaemo_train.training.opening import data_line, length_line
-from vaemo_train.training.run import RunSummary, from_first, run_stage
+from vaemo_train.training.run import RunSummary, run_stage
 from vaemo_train.training.stage import Stage, command_line
 from vaemo_train.training.trainer import StageTrainer
 from vaemo_train.training.watching import Watching

@@ -31,6 +31,16 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0") or "0")
 
 
+def join_processes() -> None:
+    """Let those that were started together know one another, before any of them trains."""
+    if num_processes() == 1:
+        return
+    import torch
+    from accelerate import PartialState
+
+    PartialState(cpu=not torch.cuda.is_available())
+
+
 def resolve_bf16(recipe: TrainingRecipe) -> bool:
     """Return whether matrix products are in bfloat16. Raises RecipeError where the machine has none."""
     wanted = recipe.precision.bf16

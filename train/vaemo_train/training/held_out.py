@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vaemo_clips.errors import SplitError, TrainingError
 from vaemo_train.evaluate.folds import Holdout, texts
+from vaemo_train.evaluate.source_files import source_files
 
 MOST_SHARE = 0.2
 """Of the clips may be kept out for monitoring, where no --holdout says which."""
@@ -73,7 +74,7 @@ def _kept_out(rows: pa.Table, clips: NDArray[Any], num_clips: int, seed: int) ->
     known = sorted({str(speaker) for speaker in speakers if speaker is not None})
     groups, noun, least_left, note = speakers, "speakers", 1, ""
     if len(known) < 2:
-        groups, noun, least_left, note = _files(rows), "files", 0, "; no speakers are known"
+        groups, noun, least_left, note = source_files(rows), "files", 0, "; no speakers are known"
     clips_of = _clips_of(groups, clips)
     names = rng.permutation(np.asarray(list(clips_of), object)).tolist()
     chosen = _fitting(names, clips_of, min(num_clips, most), most, len(names) - least_left)
@@ -108,16 +109,6 @@ def _clips_of(groups: NDArray[Any], clips: NDArray[Any]) -> dict[str, set[str]]:
     return dict(sorted(found.items()))
 
 
-def _files(rows: pa.Table) -> NDArray[Any]:
-    """What file each row is of, (R,): its content's hash, else its path, else the clip alone."""
-    names = [name for name in ("sha256", "path", "clip_id") if name in rows.column_names]
-    columns = [texts(rows[name].to_pylist()) for name in names]
-    found = columns[-1]
-    for column in reversed(columns[:-1]):
-        found = np.where(column != None, column, found)  # noqa: E711 - elementwise
-    return found
-
-
 def _check_clips(holdout: Holdout, rows: pa.Table, clips: NDArray[Any], is_out: NDArray[np.bool_]) -> str:
     """Return a note on files with clips on both sides. Raises SplitError for a clip with rows on both."""
     both = set(clips[is_out].tolist()) & set(clips[~is_out].tolist())
@@ -126,7 +117,7 @@ def _check_clips(holdout: Holdout, rows: pa.Table, clips: NDArray[Any], is_out: 
             f"holdout {holdout}: {len(both):,} clips have rows on both sides (the first: {min(both)}); a clip must be "
             f"on one side: hold out by a column that is the same for all rows of a clip"
         )
-    files = _files(rows)
+    files = source_files(rows)
     num_shared = len(set(files[is_out].tolist()) & set(files[~is_out].tolist()))
     return f"; {num_shared:,} files have clips on both sides" if num_shared else ""
 

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch.distributed as dist
 from transformers import TrainingArguments
 from transformers.utils.logging import disable_progress_bar
 
-from vaemo_clips.errors import CheckpointError, RecipeError, RunFolderError, TextModelError, UserError
+from vaemo_clips.errors import CheckpointError, UserError
 from vaemo_clips.whole_file import replace_folder
 from vaemo_train.models import VAEmoProcessor
 from vaemo_train.models.encoder import VAEmoPreTrainedModel
 from vaemo_train.training import environment
 from vaemo_train.training.arguments import trainer_arguments
-from vaemo_train.training.checkpoint import JointCheckpointError, last_checkpoint, step_of
+from vaemo_train.training.checkpoint import last_checkpoint, step_of
 from vaemo_train.training.console import TrainingConsole
 from vaemo_train.training.interruption import Interruption
+from vaemo_train.training.joint import from_first
 from vaemo_train.training.opening import closing_lines, run_record
 from vaemo_train.training.recipe import TrainingRecipe
 from vaemo_train.training.record import RunFolder, Session
@@ -43,6 +43,8 @@ class RunSummary:
     diagnostics: Diagnostics | None
     checkpoint: Path | None
     next_commands: tuple[str, ...] = ()
+    was_asked_to_stop: bool = False
+    """Also where that came too late to end the training before its last step."""
 
 
 def run_stage(
@@ -139,7 +141,7 @@ class _Run:
         last = last_checkpoint(self.folder.checkpoints)
         return RunSummary(
             self.folder, state, step, self.arguments.max_steps, wall_s, watching.last_losses, found, last,
-            tuple(self.stage.next_commands(self.folder.path)),
+            tuple(self.stage.next_commands(self.folder.path)), self.interruption.requested,
         )  # fmt: skip
 
     def _trainer(self, watching: Watching) -> StageTrainer:
@@ -180,25 +182,6 @@ def _check_folder(folder: RunFolder, recipe: TrainingRecipe, identity: dict[str,
         folder.check_begin()
         return None
     return folder.check_resume(recipe, identity)
-
-
-def from_first(ask: Callable[[], Any], num_processes: int) -> Any:
-    """Return on every process what process 0 finds; raise on every process what it raises."""
-    if num_processes == 1:
-        return ask()
-    answer: list[Any] = [None, None]
-    if environment.rank() == 0:
-        try:
-            answer[0] = ask()
-        except CheckpointError as error:
-            answer[1] = JointCheckpointError(str(error))
-        except (RunFolderError, RecipeError, TextModelError) as error:
-            answer[1] = error
-    dist.broadcast_object_list(answer, src=0)
-    found, fault = answer
-    if fault is not None:
-        raise fault
-    return found
 
 
 @contextmanager
