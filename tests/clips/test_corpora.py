@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from tests.support.corpus_trees import rows, touch
 from tests.support.media_files import Picture, steady, write_media
 from vaemo_clips.caption import RESERVED_NAMES
+from vaemo_clips.corpora.listing import CorpusListing
 from vaemo_clips.corpora.names import CORPUS_NAMES
 from vaemo_clips.corpora.registry import corpus_named, read_corpus
 from vaemo_clips.errors import ManifestError
@@ -38,6 +40,13 @@ def test_a_folder_that_is_empty_or_not_there_says_how_it_should_look(tmp_path: P
         corpus_named(name).read(tmp_path)
     with pytest.raises(ManifestError, match=r"nowhere: there is no such folder; name the folder of "):
         corpus_named(name).read(tmp_path / "nowhere")
+
+
+def test_a_reader_that_loses_a_file_is_told() -> None:
+    listed = pa.table({"path": ["a.wav", "b.wav", "b.wav"]})
+    assert CorpusListing(listed, 3, {"no label": 1}).found == 3
+    with pytest.raises(ManifestError, match=r"4 media files were found, but 2 are listed and 1 left out"):
+        CorpusListing(listed, 4, {"no label": 1})
 
 
 def test_an_unknown_corpus_is_told_with_the_known_ones() -> None:

@@ -145,9 +145,7 @@ def test_bands_are_the_statistics_of_each_mel_band_and_row_of_the_face(
     row = folder.row(1)  # of sound alone, and shorter than a window
     window = Window(row, 0, 0, eval_windows(row, 1)[0])
     encoder = VAEmoModel.from_pretrained(model / "model").eval()
-    augment = Augment(
-        image_size=config.image_size, log_mel_mean=config.log_mel_mean, log_mel_std=config.log_mel_std
-    )
+    augment = Augment(image_size=config.image_size, log_mel_mean=config.log_mel_mean, log_mel_std=config.log_mel_std)
     inputs = augment(read_batch([window], FACE_PX, 0))
     mel_BMT, padding = inputs["input_features"], inputs["audio_padding_mask"]
     with torch.no_grad():

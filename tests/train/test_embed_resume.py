@@ -19,6 +19,7 @@ from tests.support.synthetic_shards import write_shards
 from tests.support.tiny_vaemo import tiny_config, tiny_model
 from vaemo_clips.errors import RunFolderError
 from vaemo_train.embed import part, parts
+from vaemo_train.embed.rejects import rejects_path
 from vaemo_train.embed.source import ShardSource
 from vaemo_train.models import VAEmoProcessor
 from vaemo_train.shards.row import ShardSettings
@@ -83,7 +84,7 @@ def whole(shards: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def files(out: Path) -> tuple[bytes, bytes]:
-    return out.read_bytes(), parts.rejects_path(out).read_bytes()
+    return out.read_bytes(), rejects_path(out).read_bytes()
 
 
 def test_a_killed_command_goes_on_and_ends_with_the_same_files(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks.finetune_table import compared, hits
+from benchmarks.finetune_table import compared, hits, read_outcome
 
-from tests.support.synthetic_outcome import synthetic_outcome
+from tests.support.synthetic_outcome import fold_predictions, synthetic_outcome
 from vaemo_clips.errors import SplitError
+from vaemo_train.evaluate.predict import Predictions
+from vaemo_train.outcome.gathered_results import results_of
 from vaemo_train.outcome.outcome import Outcome
+from vaemo_train.outcome.predictions_file import write_predictions
 
 
 def outcome(**settings: Any) -> Outcome:
@@ -41,6 +45,19 @@ def test_where_a_speaker_is_not_known_the_interval_is_over_clips() -> None:
     speakers = found.speakers.copy()
     speakers[0] = None
     assert "over 120 clips" in compared(replace(found, speakers=speakers), found)[0]
+
+
+def test_seeds_that_the_results_are_not_of_are_left_out(tmp_path: Path) -> None:
+    """A third seed is on its way: not every fold has it yet."""
+    parts = fold_predictions(num_speakers=6, clips_each=20, num_folds=3, num_seeds=3)
+    for part in parts[:-1]:
+        path = tmp_path / part.where
+        path.parent.mkdir(parents=True, exist_ok=True)
+        said = Predictions(part.clip_ids, part.values, part.names, False, 2, np.ones(len(part.clip_ids), np.int64))
+        write_predictions(path, said, part.truth, fold=part.fold, seed=part.seed, speakers=part.speakers)
+    results = results_of(outcome(), folds="column fold", selection="last", recipe={})
+    assert results.protocol.seeds == [0, 1]
+    assert read_outcome(tmp_path, results).seeds == (0, 1)
 
 
 @pytest.mark.parametrize(("what", "told"), [("clip_ids", "clips"), ("truth", "labels"), ("folds", "folds")])

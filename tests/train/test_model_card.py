@@ -143,7 +143,9 @@ def test_the_stages_that_came_before_are_told_without_the_folders_of_the_machine
     assert began_with(past) == (
         "`joined`, trained by `stage2` on 500 clips, and before that `stage1` on 1,200 clips in 1,300 rows"
     )
-    text = model_card(results(past={str(fold): past for fold in FOLDS}))
+    found = results(past={str(fold): past for fold in FOLDS})
+    text = model_card(found.model_copy(update={"recipe": {"init": past.init}}))
+    assert "init: …/joined/model" in text
     assert "80 clips of an unknown number of speakers are trained on in each fold." in text
     assert "Every fold began with `joined`" in text
     assert "/mine" not in text

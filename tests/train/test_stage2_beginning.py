@@ -29,7 +29,7 @@ def test_a_run_and_its_model_are_the_same_beginning(tmp_path: Path) -> None:
     model = run_of(tmp_path / "run", holdout="fold=1")
     assert find_init(str(tmp_path / "run")) == find_init(str(model)) == model
     assert find_init("vaemo-tiny") == "vaemo-tiny"
-    with pytest.raises(CheckpointError, match="no model in it; give a run of stage 1 or its model folder"):
+    with pytest.raises(CheckpointError, match="no model in it; give a run of an earlier stage or its model folder"):
         find_init(str(tmp_path))
 
 

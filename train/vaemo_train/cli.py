@@ -154,42 +154,55 @@ def finetune(
         str | None,
         typer.Option(
             metavar="RUN|SIZE",
-            help="Run of any stage to begin from, {fold} in it stands for the fold; or a size, as vaemo-tiny: from "
-            "scratch.",
+            help="The run that the training begins with; {fold} in it stands for the name of the fold. The name of a "
+            "size, as vaemo-tiny, begins with random weights.",
         ),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of shards; the recipe's, else shards.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the runs and their scores.")] = Path("runs/finetune"),
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of shards. Unless given, it is the recipe's, else shards.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder that the runs and their scores are written to.")] = Path(
+        "runs/finetune"
+    ),
     recipe: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME|FILE", help="finetune, finetune-cpu, or a YAML file; unless given what suits the machine."
+            metavar="NAME|FILE",
+            help="The recipe: finetune, finetune-cpu, or a YAML file. Unless given, it suits the machine.",
         ),
     ] = None,
     changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe, as length.epochs=20.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Changes a setting of the recipe, as length.epochs=20."),
     ] = None,
-    label_column: Annotated[str, typer.Option(help="Column of the classes.")] = "label",
+    label_column: Annotated[str, typer.Option(help="Column that holds the classes.")] = "label",
     targets: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Columns of numbers: a regression, as valence,arousal.")
+        str | None,
+        typer.Option(metavar="A,B", help="Columns of numbers to predict instead of classes, as valence,arousal."),
     ] = None,
     clips: Annotated[
-        Path | None, typer.Option(help="Manifest whose labels, speakers and folds count, joined by clip_id.")
+        Path | None,
+        typer.Option(help="Manifest whose labels, speakers and folds replace those of the shards, by clip_id."),
     ] = None,
     folds: Annotated[
         str | None,
         typer.Option(
             metavar="WHICH",
-            help="A column tested value by value (fold); speaker (leave one out); a number (speakers dealt); "
-            "COLUMN=VALUE (test these); split (the corpus's own); none. Unless given fold, else split, else 5.",
+            help="How clips are divided. A column (fold) is tested value by value, speaker leaves one out, a number "
+            "deals whole speakers to so many folds, COLUMN=VALUE tests these clips, split is the corpus's own, none "
+            "tests nothing. Unless given, it is fold where there is such a column, else split, else 5.",
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each fold.")] = 3,
-    modality: Annotated[str | None, typer.Option(help="any | both | audio | video; the recipe's unless given.")] = None,
-    part: Annotated[str, typer.Option(metavar="I/N", help="Only every Nth training, for N processes at once.")] = "1/1",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in OUT.")] = False,
+    seeds: Annotated[int, typer.Option(min=1, help="How often each fold is trained, each time with another seed.")] = 3,
+    modality: Annotated[
+        str | None, typer.Option(help="What is trained on: any | both | audio | video. Unless given, as in the recipe.")
+    ] = None,
+    part: Annotated[
+        str, typer.Option(metavar="I/N", help="Only every Nth training is done, so that N processes can work at once.")
+    ] = "1/1",
+    resume: Annotated[bool, typer.Option("--resume", help="The trainings that are in OUT are gone on with.")] = False,
     skip_unlabelled: Annotated[
-        bool, typer.Option("--skip-unlabelled", help="Leave out clips without a label.")
+        bool, typer.Option("--skip-unlabelled", help="Clips without a label are left out.")
     ] = False,
 ) -> None:
     """Fine-tune for classes or values, each fold with each seed, and test on speakers that were never seen.
@@ -210,45 +223,74 @@ def finetune(
 @app.command(cls=WithNoise)
 def evaluate(
     model: Annotated[
-        Path, typer.Option(metavar="RUN", help="Folder of finetune: each model by its own test part; or one model.")
+        Path,
+        typer.Option(
+            metavar="RUN",
+            help="Folder of finetune, where each model is judged by its own test part, or one of its models.",
+        ),
     ] = Path("runs/finetune"),
     data: Annotated[
-        Path | None, typer.Option(help="Folder of shards: those it was trained on; for one model shards.")
+        Path | None,
+        typer.Option(help="Folder of shards. Unless given, it is the one trained on; for one model it is shards."),
     ] = None,
     windows: Annotated[
-        int | None, typer.Option(min=1, help="Windows of 2.56 s of each 10 s of a clip; the recipe's.")
+        int | None,
+        typer.Option(
+            min=1, help="How many windows of 2.56 s of each 10 s are looked at. Unless given, as in the recipe."
+        ),
     ] = None,
     noise: Annotated[
         str | None,
         typer.Option(
             metavar="[SPEC]",
-            help="Also made worse: alone for noise, blur and lost frames at three strengths each; or "
-            "snr=10;blur=2;snr=5,drop=0.5 (dB, pixels, share of frames) in quotes.",
+            help="Clips are also made worse. Without a value these are noise, blur and lost frames at three strengths "
+            "each; others are given in quotes as snr=10;blur=2;snr=5,drop=0.5 (dB, pixels, share of frames).",
         ),
     ] = None,
     corpus: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Beside the scores published on this corpus, as mafw.")
+        str | None,
+        typer.Option(metavar="NAME", help="Scores are shown beside those published on this corpus, as mafw."),
     ] = None,
     holdout: Annotated[
-        str | None, typer.Option(metavar="COLUMN=VALUE", help="One model: only these clips, as fold=1.")
+        str | None, typer.Option(metavar="COLUMN=VALUE", help="One model is judged by these clips only, as fold=1.")
     ] = None,
-    label_column: Annotated[str | None, typer.Option(help="One model: column of the classes; label.")] = None,
+    label_column: Annotated[
+        str | None, typer.Option(help="Column of the classes that one model is judged by. Unless given, it is label.")
+    ] = None,
     targets: Annotated[
-        str | None, typer.Option(metavar="A,B", help="One model: columns of numbers; its own names.")
+        str | None,
+        typer.Option(
+            metavar="A,B", help="Columns of numbers that one model is judged by. Unless given, they are its own names."
+        ),
     ] = None,
-    clips: Annotated[Path | None, typer.Option(help="Manifest whose labels count, joined by clip_id.")] = None,
+    clips: Annotated[
+        Path | None, typer.Option(help="Manifest whose labels replace those of the shards, by clip_id.")
+    ] = None,
     skip_unlabelled: Annotated[
-        bool, typer.Option("--skip-unlabelled", help="One model: leave out clips without a label.")
+        bool, typer.Option("--skip-unlabelled", help="Clips without a label are left out, where one model is judged.")
     ] = False,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Windows at once; the recipe's.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="How many windows are judged at once. Unless given, as in the recipe.")
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="JSON file for the numbers, figures/ beside it; RUN/evaluation.json.")
+        Path | None,
+        typer.Option(
+            help="JSON file for the numbers, and a figure of the same name. Unless given, it is RUN/evaluation.json; "
+            "other windows and noise are in its name, as evaluation-noise.json."
+        ),
     ] = None,
     probe: Annotated[
-        bool, typer.Option("--probe", help="RUN is of stage1 or stage2: a linear classifier on its frozen features.")
+        bool,
+        typer.Option(
+            "--probe", help="RUN is of stage1 or stage2; a linear classifier is trained on its frozen features."
+        ),
     ] = False,
     folds: Annotated[
-        str | None, typer.Option(metavar="WHICH", help="With --probe, as in finetune; {fold} in RUN stands for each.")
+        str | None,
+        typer.Option(
+            metavar="WHICH",
+            help="With --probe clips are divided as in finetune; {fold} in RUN stands for the name of the fold.",
+        ),
     ] = None,
 ) -> None:
     """Judge fine-tuned models again: with other windows, under noise, beside published scores, on other clips.
@@ -342,36 +384,56 @@ def zero_shot(
 @app.command()
 def embed(
     source: Annotated[
-        Path, typer.Argument(metavar="SRC", help="Folder of shards (fastest), clips.parquet, or folder of media files.")
+        Path,
+        typer.Argument(
+            metavar="SRC", help="Folder of shards (which is fastest), clips.parquet, or folder of media files."
+        ),
     ],
     model: Annotated[
         str,
         typer.Option(
             metavar="RUN|FOLDER|hf://USER/NAME",
-            help="Any VAEmo model: of stage1, stage2 or finetune; only hf:// asks the Hub.",
+            help="Any VAEmo model, of stage1, stage2 or finetune. Only hf:// asks the Hub.",
         ),
     ] = "runs/stage1",
-    out: Annotated[Path, typer.Option(help="Parquet file.")] = Path("embeddings.parquet"),
+    out: Annotated[Path, typer.Option(help="Parquet file that is written.")] = Path("embeddings.parquet"),
     modality: Annotated[
-        str, typer.Option(help="any (V, A and VA, as far as a clip has them) | both | audio | video.")
+        str,
+        typer.Option(help="What vectors are of: any (V, A and VA, as far as a clip has them) | both | audio | video."),
     ] = "any",
-    windows: Annotated[int | None, typer.Option(min=1, help="Windows of 2.56 s of each 10 s of a clip; 2.")] = None,
-    window_step: Annotated[float | None, typer.Option(help="Or one every so many seconds, 0.08 at least.")] = None,
-    per_window: Annotated[bool, typer.Option("--per-window", help="A row for each window, not for each clip.")] = False,
+    windows: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many windows of 2.56 s of each 10 s are looked at. Unless given, 2 are."),
+    ] = None,
+    window_step: Annotated[
+        float | None, typer.Option(help="Instead of --windows, one is looked at every so many seconds, 0.08 at least.")
+    ] = None,
+    per_window: Annotated[
+        bool, typer.Option("--per-window", help="A row is written for each window, not for each clip.")
+    ] = False,
     pooling: Annotated[
         str,
         typer.Option(
-            help="mean (D numbers: compact, for search and clusters) | statistics (mean and standard deviation of the "
-            "tokens, 2D) | bands (the same for each mel band and each row of the face, 16D for audio and 20D for "
-            "video: for linear probes)."
+            help="How tokens become a vector: mean (D numbers: compact, for search and clusters) | statistics (mean "
+            "and standard deviation of the tokens, 2D) | bands (the same for each mel band and each row of the face, "
+            "16D for audio and 20D for video: for linear probes)."
         ),
     ] = "mean",
-    layers: Annotated[str, typer.Option(help="last | lower+last (the last unimodal block too).")] = "last",
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Windows at once; 4, on a GPU 64.")] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads that encode, and processes that decode media; all cores.")
+    layers: Annotated[
+        str, typer.Option(help="Which layers are taken: last | lower+last (the last unimodal block too).")
+    ] = "last",
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="How many windows are encoded at once. Unless given, 4 are, on a GPU 64.")
     ] = None,
-    precision: Annotated[str, typer.Option(help="auto (bfloat16 where the machine has it) | bf16 | float32.")] = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How many threads encode, and processes decode media. Unless given, as many as cores."
+        ),
+    ] = None,
+    precision: Annotated[
+        str, typer.Option(help="Numbers are computed in auto (bfloat16 where the machine has it) | bf16 | float32.")
+    ] = "auto",
 ) -> None:
     """Write the vectors of clips to a Parquet file, for pandas, datasets, or anything that reads Parquet.
 

@@ -21,8 +21,10 @@ from vaemo_train.data.loader import make_loader
 from vaemo_train.data.sampler import DistinctWindows
 from vaemo_train.evaluate.folds import texts
 from vaemo_train.models import VAEmoConfig, VAEmoModel, VAEmoOutput
+from vaemo_train.models.block import AUDIO, VIDEO
 from vaemo_train.models.encoder import VAEmoPreTrainedModel
 from vaemo_train.models.patches import audio_token_padding, video_token_padding
+from vaemo_train.models.token_pooling import Pooling, pool_tokens, pooled_width
 from vaemo_train.shards.folder import ShardFolder
 
 Modality = Literal["video", "audio", "both"]
@@ -34,6 +36,7 @@ _INPUTS = {
     "video": ("pixel_values_videos", "video_padding_mask"),
     "audio": ("input_features", "audio_padding_mask"),
 }
+_NUMBERS = {"video": VIDEO, "audio": AUDIO}
 _TOKEN_PADDING = {"video": video_token_padding, "audio": audio_token_padding}
 
 
@@ -71,6 +74,7 @@ def extract(
     *,
     modalities: Sequence[Modality] = MODALITIES,
     layers: Layers = "last",
+    pooling: Pooling = "mean",
     num_windows: int = NUM_WINDOWS,
     batch_size: int = 16,
     workers: int = 0,
@@ -80,7 +84,8 @@ def extract(
     A window's feature is the mean of the encoder's last hidden states over the tokens of real picture or sound:
     "video" and "audio" from that input alone, to the top; "both" from both at once, the means over video and over
     audio tokens side by side, of clips and windows that have both. `layers` "lower+last" puts the same means after
-    the last unimodal block in front. F is D, 2 D for "both"; twice that for "lower+last".
+    the last unimodal block in front. `pooling` takes other statistics of the tokens than their mean, see `pool_tokens`.
+    F is D for means, 2 D for "both"; twice that for "lower+last".
     A row with room for fewer windows gives fewer; a window in which a modality was not there does not count for it.
     The model runs in eval mode on its own device and in its own dtype, and is left as it was. Neither batch size nor
     workers change the result but for rounding (1e-5). Memory holds one batch and the sums of all clips.
@@ -99,18 +104,19 @@ def extract(
                 inputs = augment({name: value.to(model.device) for name, value in batch.items()})
                 clips = clip_of_row[batch["row_number"].numpy()]
                 for name in modalities:
-                    _add(means[name], model, inputs, clips, name, layers)
+                    _add(means[name], model, inputs, clips, name, layers, pooling)
     finally:
         model.train(was_training)
     names = [name for name in ("clip_id", *COLUMNS) if name in folder.rows.column_names]
     listed = folder.rows.select(names).take(first_rows)
     columns = {name: texts(listed.column(name).to_pylist()) for name in names}
-    vectors = {str(name): means[name].vectors(_width(config.hidden_size, name, layers)) for name in modalities}
+    vectors = {str(name): means[name].vectors(_width(config, name, layers, pooling)) for name in modalities}
     return Features(columns.pop("clip_id"), vectors, columns, num_windows)
 
 
-def _width(hidden_size: int, modality: Modality, layers: Layers) -> int:
-    return hidden_size * (2 if modality == "both" else 1) * (2 if layers == "lower+last" else 1)
+def _width(config: VAEmoConfig, modality: Modality, layers: Layers, pooling: Pooling) -> int:
+    widths = [pooled_width(_NUMBERS[one], pooling, config) for one in _wanted(modality)]
+    return sum(widths) * (2 if layers == "lower+last" else 1)
 
 
 def clips_of_rows(folder: ShardFolder, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -152,6 +158,7 @@ def _add(
     clips: NDArray[np.int64],
     modality: Modality,
     layers: Layers,
+    pooling: Pooling,
 ) -> None:
     """Encode the windows of a batch that have the modality, and add what comes of them."""
     chosen = given_inputs(model, inputs, modality)
@@ -159,7 +166,7 @@ def _add(
         return
     given, has = chosen
     output = model(**given, scope="cross" if modality == "both" else "within")
-    vectors = _pooled(output, _wanted(modality), layers).double().cpu().numpy()
+    vectors = _pooled(output, _wanted(modality), layers, pooling, model.config).double().cpu().numpy()
     if not np.isfinite(vectors).all():
         raise TrainingError(
             f"the encoder's {modality} features hold values that are no numbers; its weights are broken"
@@ -202,8 +209,14 @@ def _has(wanted: Sequence[str], config: VAEmoConfig, inputs: Mapping[str, Tensor
     return has_B
 
 
-def _pooled(output: VAEmoOutput, wanted: Sequence[str], layers: Layers) -> Tensor:
-    """(B, F): means after the lower blocks where asked for, then those of the last block."""
-    names = [f"lower_{name}_embeds" for name in wanted] if layers == "lower+last" else []
-    names += [f"{name}_embeds" for name in wanted]
-    return torch.cat([getattr(output, name) for name in names], dim=1)
+def _pooled(
+    output: VAEmoOutput, wanted: Sequence[str], layers: Layers, pooling: Pooling, config: VAEmoConfig
+) -> Tensor:
+    """(B, F): what is pooled after the lower blocks where asked for, then after the last block."""
+    hidden = [output.lower_hidden_state] if layers == "lower+last" else []
+    parts: list[Tensor] = []
+    for hidden_BND in (*hidden, output.last_hidden_state):
+        assert hidden_BND is not None
+        of_modality = pool_tokens(hidden_BND, output.layout, pooling, config)
+        parts += [part for name in wanted if (part := of_modality[_NUMBERS[name]]) is not None]
+    return torch.cat(parts, dim=1)

@@ -124,7 +124,7 @@ def run_evaluate(options: Options) -> None:
 
 def _tables(found: Evaluation, options: Options) -> Iterator[Table | str]:
     """Scores, recalls, what noise costs, what others have published; then what is to be known of all."""
-    from vaemo_train.judging.comparison import our_scores, unlike
+    from vaemo_train.judging.comparison import how_reached, our_scores, unlike
     from vaemo_train.outcome.published import published_report
     from vaemo_train.outcome.report import outcome_report, recall_report
     from vaemo_train.outcome.robustness_report import robustness_report
@@ -137,8 +137,7 @@ def _tables(found: Evaluation, options: Options) -> Iterator[Table | str]:
         yield robustness_report(found.robustness, "made worse on purpose")
     if options.corpus is not None:
         differs = list(unlike(found.tested, results, options.corpus))
-        yield published_report(options.corpus, our_scores(results), unlike=differs)
-        yield f"this model: {results.protocol.folds}; {results.protocol.selection}; compare like with like"
+        yield published_report(options.corpus, our_scores(results), unlike=differs, how=how_reached(results))
     for note in found.tested.notes:
         yield f"note: {note}"
 

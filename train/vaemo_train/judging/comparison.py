@@ -26,6 +26,14 @@ def our_scores(results: Results) -> dict[str, OurScores]:
     return found
 
 
+def how_reached(results: Results) -> str:
+    """What our scores are over: folds, seeds, and which weights."""
+    protocol = results.protocol
+    words = [protocol.folds, *(["the clips of all folds pooled"] if protocol.num_folds > 1 else [])]
+    words += ["mean ± standard deviation over seeds"] if len(protocol.seeds) > 1 else []
+    return "; ".join([*words, protocol.selection, "compare like with like"])
+
+
 def unlike(tested: Tested, results: Results, corpus: str) -> Iterator[str]:
     """What our scores hold that the published ones do not, a few words each. Raises ManifestError as `find_corpus`."""
     yield from _seen(tested, results)

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vaemo_train.models.band_pooling import band_statistics, num_bands
 from vaemo_train.models.block import AUDIO, VIDEO, Layout
 from vaemo_train.models.config import VAEmoConfig
-from vaemo_train.models.pooling import has_tokens, pooled, statistics
+from vaemo_train.models.pooling import has_tokens
+from vaemo_train.models.token_pooling import pool_tokens, pooled_width
 
 _MOMENTUM = 0.1
 _LEAST_VARIANCE = 1e-5
@@ -83,7 +83,7 @@ class ClassifierHead(nn.Module):
         super().__init__()
         self.config = config
         num_labels = len(config.id2label or {})
-        widths = [_width(modality, config) for modality in (VIDEO, AUDIO)]
+        widths = [pooled_width(modality, config.head_pooling, config) for modality in (VIDEO, AUDIO)]
         num_layers = config.num_unimodal_layers + config.num_cross_layers if config.head_layers == "all" else 0
         self.layer_weights = nn.Parameter(torch.zeros(2, num_layers + 1))
         # Without gain and offset: those of the linear map behind it serve for both.
@@ -110,10 +110,7 @@ class ClassifierHead(nn.Module):
 
         `visible` (B, V) are the places of the tokens of video and of audio, None for all in order.
         """
-        if self.config.head_pooling == "bands":
-            return band_statistics(hidden_BND, layout, visible, self.config)
-        pool = statistics if self.config.head_pooling == "statistics" else pooled
-        return [None if one is None else one.float() for one in pool(hidden_BND, layout)]
+        return pool_tokens(hidden_BND, layout, self.config.head_pooling, self.config, visible)
 
     def forward(self, layers: list[list[Tensor | None]], layout: Layout) -> tuple[Tensor, Tensor]:
         """Logits (B, C) float32 from what `pool` gave of each layer, the normed top last; and who has a token (B,)."""
@@ -148,10 +145,3 @@ def has_modalities(layer: list[Tensor | None], layout: Layout) -> Tensor:
         for one, span in zip(layer, layout.of_modalities(), strict=True)
     ]
     return torch.stack(found, dim=1)
-
-
-def _width(modality: int, config: VAEmoConfig) -> int:
-    """F: how many values the head reads of a layer."""
-    if config.head_pooling == "mean":
-        return config.hidden_size
-    return 2 * config.hidden_size * (num_bands(modality, config) if config.head_pooling == "bands" else 1)

@@ -70,10 +70,8 @@ def split_lines(results: Results) -> Iterator[str]:
     else:
         yield "- **Speakers who are tested were trained on.**"
     yield f"- Weights that were tested: {protocol.selection}. No checkpoint was chosen on a test fold."
-    yield (
-        f"- Each clip is judged by the mean of at most {protocol.num_windows} evenly spaced windows of every ten "
-        f"seconds."
-    )
+    windows = "one window" if protocol.num_windows == 1 else f"at most {protocol.num_windows} evenly spaced windows"
+    yield f"- Each clip is judged by the mean of {windows} of every ten seconds."
     yield "- The rows V, A and VA are of the same models, given only that; clips that lack it are left out of a row."
     if not results.is_regression:
         yield "- WAR is accuracy, UAR the mean of the classes' recalls, WF1 the F1 weighted by support."
@@ -86,7 +84,6 @@ def data_lines(results: Results, corpus: str | None) -> Iterator[str]:
     """What the data are that were tested and trained on, and what the training began with, a line each."""
     data = results.data
     yield f"- Corpus: {corpus or 'not named'}; {data['num_clips']:,} clips of {_people(data)} are tested."
-    yield from _trained_lines(results)
     for name, count in data.get("clips_by_class", {}).items():
         yield f"- {name}: {count:,} clips"
     for name, span in data.get("values_by_target", {}).items():
@@ -94,6 +91,7 @@ def data_lines(results: Results, corpus: str | None) -> Iterator[str]:
             f"- {name}: {span['least']:.3g} to {span['most']:.3g}, mean {span['mean']:.3g}, standard deviation "
             f"{span['deviation']:.3g}"
         )
+    yield from _trained_lines(results)
 
 
 def _people(data: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 from typing import Any, Final
 
 import yaml
@@ -102,7 +103,7 @@ def model_card(
         ),
         "Scores": "\n\n".join(_scores(found, weights)),
         "How it was tested": "\n".join(split_lines(found)) + "\n\n" + fold_table(found),
-        "Training data": "\n".join(data_lines(found, corpus)),
+        "Data": "\n".join(data_lines(found, corpus)),
         "Recipe": _recipe(found),
         "Limits and risks": "".join(_few_speakers(found)) + _LIMITS,
         "Citation": _CITATION,
@@ -212,13 +213,22 @@ def _scores(results: Results, weights: str) -> Iterator[str]:
 
 
 def _recipe(results: Results) -> str:
-    text = yaml.safe_dump(results.recipe, sort_keys=False, allow_unicode=True, width=110).strip()
+    recipe = {**results.recipe, **({"init": _init(results.recipe["init"])} if "init" in results.recipe else {})}
+    text = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True, width=110).strip()
     lines = [f"```yaml\n{text}\n```"]
     if results.versions:
         lines.append("Versions: " + ", ".join(f"{name} {version}" for name, version in results.versions.items()) + ".")
     if results.seconds is not None:
         lines.append(f"All trainings took {results.seconds / 60:,.0f} minutes, added up.")
     return "\n\n".join(lines)
+
+
+def _init(told: Any) -> Any:
+    """What the training began with; of a place on the machine it was made on only the end."""
+    if isinstance(told, Mapping):
+        return {fold: _init(one) for fold, one in told.items()}
+    is_place = isinstance(told, str) and PurePath(told).is_absolute()
+    return "/".join(("…", *PurePath(told).parts[-2:])) if is_place else told
 
 
 def _few_speakers(results: Results) -> Iterator[str]:

@@ -28,6 +28,8 @@ _MEANINGS: Final = {
     SECOND_HAND: "as another paper reports it",
 }
 
+POOLED: Final = "the clips of all folds pooled, mean ± standard deviation over seeds"
+_OURS: Final = "this model"
 _Percent = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -120,13 +122,13 @@ def _known() -> str:
 
 
 def published_report(
-    corpus: str, ours: Mapping[str, OurScores] | None = None, *, unlike: Sequence[str] = (), name: str = "this model"
+    corpus: str, ours: Mapping[str, OurScores] | None = None, *, unlike: Sequence[str] = (), how: str = POOLED
 ) -> Table:
     """Our rows among the published ones, the best WAR first; those without a WAR come last.
 
-    `ours` are by what was given to the model ("V", "A", "VA"); `unlike` says in what they are not to be compared with
-    the published ones, and marks them. Where nothing is published on the corpus ours stand alone. Raises ManifestError
-    for a corpus that nobody knows.
+    `ours` are by what was given to the model ("V", "A", "VA"); `how` says what they are over, `unlike` in what they
+    are not to be compared with the published ones, and marks them. Where nothing is published on the corpus ours stand
+    alone. Raises ManifestError for a corpus that nobody knows.
     """
     published, called = find_corpus(corpus), corpus.strip().lower()
     told = "no published score is recorded" if published is None else published.protocol
@@ -141,11 +143,17 @@ def published_report(
     rows = [(score.war, _published_cells(score, has_wf1), "") for score in scores]
     for given, own in (ours or {}).items():
         mark = f" {UNLIKE}" if unlike else ""
-        cells = [f"{name}{mark}\n{own.num_clips:,} clips", given, *map(_shown, (own.uar, own.war, own.wf1)), "", "here"]
+        cells = [
+            f"{_OURS}{mark}\n{own.num_clips:,} clips",
+            given,
+            *map(_shown, (own.uar, own.war, own.wf1)),
+            "",
+            "here",
+        ]
         rows.append((100 * own.war.mean, cells, "bold"))
     for _, cells, style in sorted(rows, key=lambda row: _falling(row[0])):
         table.add_row(*cells, style=style or None)
-    lines = [*(_our_caption(name, unlike) if ours else []), *([] if published is None else [_caption(published)])]
+    lines = [*(_our_caption(how, unlike) if ours else []), *([] if published is None else [_caption(published)])]
     table.caption, table.caption_justify = "\n".join(lines), "left"
     return table
 
@@ -158,8 +166,8 @@ def _shown(score: Estimate) -> str:
     return f"{100 * score.mean:.2f}{spread}"
 
 
-def _our_caption(name: str, unlike: Sequence[str]) -> list[str]:
-    lines = [f"{name}: the clips of all folds pooled, mean ± standard deviation over seeds"]
+def _our_caption(how: str, unlike: Sequence[str]) -> list[str]:
+    lines = [f"{_OURS}: {how}"]
     return [*lines, f"{UNLIKE} not to be compared: {'; '.join(unlike)}"] if unlike else lines
 
 

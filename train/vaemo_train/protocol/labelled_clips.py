@@ -16,6 +16,7 @@ from vaemo_train.evaluate.folds import texts
 from vaemo_train.evaluate.source_files import source_files
 from vaemo_train.protocol.target_values import check_clips
 from vaemo_train.protocol.targets import Targets
+from vaemo_train.shards.layout import told_columns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +62,7 @@ class LabelledClips:
         """(n,) text of a column. Raises SplitError where there is none, or rows of a clip have different values."""
         if name not in self.table.column_names:
             raise SplitError(
-                f"folds {name}: there is no column {name}; there are {', '.join(self.table.column_names)}: name one "
+                f"folds {name}: there is no column {name}; there are {told_columns(self.table.column_names)}: name one "
                 f"of them, or deal whole speakers to folds by a number"
             )
         values = texts(self.table[name].to_pylist())

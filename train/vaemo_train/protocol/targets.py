@@ -18,6 +18,7 @@ from vaemo_train.evaluate.folds import shown, texts
 from vaemo_train.protocol.labels_manifest import relabelled
 from vaemo_train.protocol.target_values import check_clips, class_values, target_values
 from vaemo_train.shards.folder import ShardFolder
+from vaemo_train.shards.layout import told_columns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,8 +107,8 @@ class Targets:
         for name in columns:
             if name not in rows.column_names:
                 raise SplitError(
-                    f"{where}: there is no column {name}; there are {', '.join(rows.column_names)}: name one of them, "
-                    f"or give a manifest that has it"
+                    f"{where}: there is no column {name}; there are {told_columns(rows.column_names)}: name one of "
+                    f"them, or give a manifest that has it"
                 )
         clip_ids = texts(rows["clip_id"].to_pylist())
         values: NDArray[np.int64] | NDArray[np.float32]

@@ -11,12 +11,12 @@ shards.json               the marker, written last: what there is, by file
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
-from vaemo_clips.clip import CLIP_SCHEMA
+from vaemo_clips.clip import CLIP_SCHEMA, FILE_SCHEMA
 from vaemo_clips.errors import ShardError
 from vaemo_clips.manifest import Manifest
 from vaemo_train.shards.row import FORMAT_VERSION, MEDIA_SCHEMA, ROW_SCHEMA, ShardSettings
@@ -81,3 +81,9 @@ def rows_schema(fields: Sequence[pa.Field]) -> pa.Schema:
 def rejects_schema(fields: Sequence[pa.Field]) -> pa.Schema:
     """Schema of the list of rejected clips."""
     return pa.schema([*fields, *REJECT_FIELDS])
+
+
+def told_columns(names: Iterable[str]) -> str:
+    """The columns of a manifest that say something of a clip, as an error lists them; not those of files and rows."""
+    known = _OWN_NAMES | ({*CLIP_SCHEMA.names, *FILE_SCHEMA.names} - {"clip_id"})
+    return ", ".join(name for name in names if name not in known)

@@ -20,7 +20,7 @@ def find_init(given: str) -> Path | str:
         if (folder / "config.json").is_file():
             return folder
     raise CheckpointError(
-        f"--init {given}: no model in it; give a run of stage 1 or its model folder, "
+        f"--init {given}: no model in it; give a run of an earlier stage or its model folder, "
         f"or {', '.join(SIZES)} for an encoder with random weights"
     )
 
