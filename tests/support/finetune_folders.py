@@ -10,8 +10,9 @@ import yaml
 
 from tests.support.tiny_classifier import tiny_encoder_folder
 from tests.support.tiny_run import tiny_shards
-from vaemo_train.finetune.cross_validation import CrossValidation, Request
+from vaemo_train.finetune.cross_validation import CrossValidation
 from vaemo_train.finetune.recipe import FinetuneRecipe
+from vaemo_train.finetune.request import Request
 from vaemo_train.training.console import TrainingConsole
 
 RECIPE: dict[str, Any] = {

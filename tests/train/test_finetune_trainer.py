@@ -20,7 +20,7 @@ from vaemo_train.training.shipped import shipped_recipes
 
 def test_every_parameter_has_the_rate_of_its_depth_once() -> None:
     model = tiny_classifier()  # two lower blocks and an upper one
-    groups = layer_groups(model, FinetuneRecipe(optim={"layer_decay": 0.5, "head_lr": 3.0}).optim, peak_lr=1.0)  # type: ignore[arg-type]
+    groups = layer_groups(model, FinetuneRecipe(optim={"layer_decay": 0.5, "head_lr": 3.0}).optim, peak_lr=1.0)
     rate_of = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     assert sum(len(group["params"]) for group in groups) == len(rate_of) == len(trained)

@@ -116,7 +116,7 @@ CASES: dict[str, tuple[Arrange, str]] = {
     "held-out clips alone": (_held_out_alone, r"no clip that is trained on has a description that the loss weighs"),
     "embeddings of another model": (_of_another_model, r"model.json.* of another model"),
     "captions of the future": (_of_the_future, r"run.json: captions of schema 99, this vaemo reads up to 1; upgrade"),
-    "no init": (_init("none"), r"--init .*none: no model in it; give a run of an earlier stage or its model folder, or vaemo-"),
+    "no init": (_init("none"), r"--init .*none: no model in it; give a run of an earlier stage or its model folder"),
     "a damaged configuration": (_init("torn", truncated="config.json"), r"torn.*cannot be read as a model"),
     "no configuration": (_init("odd", truncated="config.json", text="[]"), r"odd.*cannot be read as a model"),
     "damaged weights": (_init("torn", truncated="model.safetensors"), r"torn cannot be read as a model \(.*\); give"),

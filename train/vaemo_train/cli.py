@@ -292,6 +292,13 @@ def evaluate(
             help="With --probe clips are divided as in finetune; {fold} in RUN stands for the name of the fold.",
         ),
     ] = None,
+    pooling: Annotated[
+        str | None,
+        typer.Option(
+            help="With --probe a window is its tokens' mean, statistics (mean and deviation), or bands (these for each "
+            "mel band and row of the face), which is the default."
+        ),
+    ] = None,
 ) -> None:
     """Judge fine-tuned models again: with other windows, under noise, beside published scores, on other clips.
 
@@ -307,7 +314,7 @@ def evaluate(
     run_evaluate(Options(
         model=model, data=data, windows=windows, noise=noise, corpus=corpus, holdout=holdout, label_column=label_column,
         targets=targets, manifest=clips, skip_unlabelled=skip_unlabelled, batch_size=batch_size, out=out,
-        probe=probe, folds=folds,
+        probe=probe, folds=folds, pooling=pooling,
     ))  # fmt: skip
 
 

@@ -9,11 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vaemo_clips.errors import UserError
 from vaemo_train.evaluate.features import MODALITIES, NUM_WINDOWS, Layers, Modality
-from vaemo_train.models.band_pooling import num_bands
 from vaemo_train.models.block import AUDIO, VIDEO
 from vaemo_train.models.config import VAEmoConfig
+from vaemo_train.models.token_pooling import Pooling, pooled_width
 
-Pooling = Literal["mean", "statistics", "bands"]
 Wanted = Literal["any", "both", "audio", "video"]
 BATCH_SIZE = 4
 MIN_STEP_S = 0.08
@@ -61,9 +60,8 @@ class EmbedSettings(BaseModel):
 
     def width(self, config: VAEmoConfig, modality: Modality) -> int:
         """Numbers in a vector of a modality, of an encoder of this configuration."""
-        of_token = {"mean": 1, "statistics": 2, "bands": 2}[self.pooling] * (2 if self.layers == "lower+last" else 1)
-        parts = [num_bands(one, config) if self.pooling == "bands" else 1 for one in _MODALITIES_OF[modality]]
-        return int(config.hidden_size * of_token * sum(parts))
+        widths = [pooled_width(one, self.pooling, config) for one in _MODALITIES_OF[modality]]
+        return sum(widths) * (2 if self.layers == "lower+last" else 1)
 
     def describe(self) -> str:
         """What a vector is, in words."""

@@ -16,11 +16,9 @@ from vaemo_clips.errors import TrainingError
 from vaemo_train.data.batch import Batch
 from vaemo_train.embed.settings import EmbedSettings
 from vaemo_train.evaluate.features import Modality
-from vaemo_train.models.band_pooling import band_statistics
-from vaemo_train.models.block import Layout
-from vaemo_train.models.config import VAEmoConfig
 from vaemo_train.models.encoder import Scope, VAEmoModel
-from vaemo_train.models.pooling import has_tokens, pooled, statistics
+from vaemo_train.models.pooling import has_tokens
+from vaemo_train.models.token_pooling import pool_tokens
 
 _OF: Mapping[Modality, tuple[int, ...]] = {"video": (0,), "audio": (1,), "both": (0, 1)}
 """Whose tokens a vector is of: video's, audio's."""
@@ -44,10 +42,16 @@ def window_vectors(model: VAEmoModel, inputs: Batch, settings: EmbedSettings) ->
         has_B = [has_tokens(layout.is_padding_BN, span, len(lower_BND), lower_BND.device) for span in spans]
         there = {name for name, parts in _OF.items() if all(spans[part].stop > spans[part].start for part in parts)}
         wanted = [name for name in settings.modalities if name in there]
-        below = _pooled(lower_BND, layout, settings, model.config) if settings.layers == "lower+last" else None
+        below = (
+            pool_tokens(lower_BND.float(), layout, settings.pooling, model.config)
+            if settings.layers == "lower+last"
+            else None
+        )
         found: dict[Modality, NDArray[np.float32]] = {}
         for scope, names in _scopes(wanted):
-            above = _pooled(model.run_upper(lower_BND, layout, scope), layout, settings, model.config)
+            above = pool_tokens(
+                model.run_upper(lower_BND, layout, scope).float(), layout, settings.pooling, model.config
+            )
             for name in names:
                 parts = [side[part] for side in (below, above) if side is not None for part in _OF[name]]
                 has = torch.stack([has_B[part] for part in _OF[name]]).all(dim=0)
@@ -61,12 +65,6 @@ def _scopes(wanted: list[Modality]) -> list[tuple[Scope, list[Modality]]]:
     both: list[Modality] = [name for name in wanted if name == "both"]
     passes: list[tuple[Scope, list[Modality]]] = [("within", alone), ("cross", both)]
     return [(scope, names) for scope, names in passes if names]
-
-
-def _pooled(hidden_BND: Tensor, layout: Layout, settings: EmbedSettings, config: VAEmoConfig) -> list[Tensor | None]:
-    if settings.pooling == "bands":
-        return band_statistics(hidden_BND.float(), layout, (None, None), config)
-    return (statistics if settings.pooling == "statistics" else pooled)(hidden_BND.float(), layout)
 
 
 def _checked(name: str, parts: list[Tensor | None], has_B: Tensor) -> NDArray[np.float32]:

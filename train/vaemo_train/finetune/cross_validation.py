@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 
@@ -15,20 +13,17 @@ from vaemo_clips.errors import RecipeError, RunFolderError
 from vaemo_clips.whole_file import write_text
 from vaemo_train.evaluate.folds import texts
 from vaemo_train.evaluate.predict import predict
-from vaemo_train.finetune.recipe import FinetuneRecipe
+from vaemo_train.finetune.reported import report
+from vaemo_train.finetune.request import FORMAT_VERSION, PROTOCOL, Job, Request, read_protocol
 from vaemo_train.finetune.run import Finetuning, Task
 from vaemo_train.finetune.seen import Seen, saw_test_speakers
 from vaemo_train.finetune.selection import BEST, modalities_of, truth_of
-from vaemo_train.finetune.split_facts import fold_folder, is_disjoint, pasts, rows_trained_on, trained_on
+from vaemo_train.finetune.split_facts import fold_folder, rows_trained_on, trained_on
 from vaemo_train.models.classification import load_classifier
 from vaemo_train.models.encoder_weights import check_encoder
-from vaemo_train.outcome.figures import write_figures
-from vaemo_train.outcome.gathered_results import results_of
-from vaemo_train.outcome.model_card import model_card, weights_of
-from vaemo_train.outcome.outcome import Outcome
 from vaemo_train.outcome.predictions_file import write_predictions
-from vaemo_train.outcome.results_file import Results, write_results
-from vaemo_train.protocol.splits import Split, make_splits
+from vaemo_train.outcome.results_file import Results
+from vaemo_train.protocol.splits import make_splits
 from vaemo_train.protocol.targets import Targets
 from vaemo_train.shards.folder import ShardFolder
 from vaemo_train.stage2.beginning import find_init, init_identity
@@ -38,72 +33,6 @@ from vaemo_train.training.joint import from_first
 from vaemo_train.training.recipe_file import recipe_text
 from vaemo_train.training.record import RunFolder
 from vaemo_train.training.run import RunSummary, run_stage
-
-FORMAT_VERSION: Final = 1
-PROTOCOL: Final = "protocol.json"
-PREDICTIONS: Final = "predictions.parquet"
-RESULTS: Final = "results.json"
-SELECTION: Final = {
-    "last": "the last step; nothing was chosen",
-    "validation": "the best look at validation speakers of the training part",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked for: see `vaemo-train finetune --help`. `init` may hold {fold}; `part` is (number, of)."""
-
-    recipe: FinetuneRecipe
-    data: Path
-    init: str
-    out: Path
-    label_column: str = "label"
-    target_columns: tuple[str, ...] = ()
-    manifest: Path | None = None
-    folds: str | None = None
-    num_seeds: int = 1
-    part: tuple[int, int] = (1, 1)
-    resume: bool = False
-    skip_unlabelled: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """What `evaluate` needs to judge the models again."""
-        return {
-            "data": str(self.data.resolve()),
-            "init": self.init,
-            "label_column": self.label_column,
-            "target_columns": list(self.target_columns),
-            "manifest": None if self.manifest is None else str(self.manifest.resolve()),
-            "folds": self.folds,
-            "skip_unlabelled": self.skip_unlabelled,
-        }
-
-
-def read_protocol(out: Path) -> dict[str, Any]:
-    """The protocol that `begin` noted in a folder. Raises RunFolderError where there is none that can be read."""
-    try:
-        found: dict[str, Any] = json.loads((out / PROTOCOL).read_text(encoding="utf-8"))
-        found["request"], found["identity"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunFolderError(
-            f"{out / PROTOCOL} cannot be read ({error}); give a folder of `vaemo-train finetune`"
-        ) from error
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One training: a fold and a seed, in its own run folder."""
-
-    split: Split
-    seed: int
-    init: Path | str
-    run: Path
-
-    @property
-    def predictions(self) -> Path:
-        """What it says of its test part."""
-        return self.run / PREDICTIONS
 
 
 class CrossValidation:
@@ -257,56 +186,6 @@ class CrossValidation:
         """Trainings that are not done, of all parts."""
         return [job for job in self.jobs if len(job.split.test) and not job.predictions.exists()]
 
-    def told(self, job: Job) -> str:
-        """A finished training in a line, with its own scores."""
-        name = f"fold {job.split.name}, seed {job.seed}"
-        if not job.predictions.exists():
-            return f"{name}: tested on nothing"
-        outcome = Outcome.read([job.predictions])
-        return f"{name}: {outcome.main} {outcome.summary(outcome.main)}"
-
     def finish(self) -> Results:
         """Scores over all folds and seeds: results.json, figures, a card of all models and one beside each."""
-        outcome, results = self._results()
-        out = self.request.out
-        write_figures(outcome, results, self._curves(), out / "figures")
-        name, first = out.resolve().name, self.jobs[0].run.relative_to(out) / "model"
-        told = f"The models lie in fold-*/seed-*/model, one for each fold and seed; `{first}` is the first."
-        write_text(out / "README.md", model_card(results, name=name, weights=told, model=str(first)))
-        for job in self.jobs:
-            own = weights_of(results, job.split.name, job.seed)
-            write_text(job.run / "model" / "README.md", model_card(results, name=name, weights=own))
-        return results
-
-    def _inits(self) -> dict[str, Path | str]:
-        """What each fold begins with."""
-        return {job.split.name: job.init for job in self.jobs}
-
-    def _init(self) -> str | dict[str, str]:
-        """What all begin with, or each fold."""
-        inits = {name: str(init) for name, init in self._inits().items()}
-        return inits if len(set(inits.values())) > 1 else next(iter(inits.values()))
-
-    def _curves(self) -> list[tuple[str, int, list[dict[str, Any]]]]:
-        return [(job.split.name, job.seed, RunFolder(job.run).read_metrics()) for job in self.jobs]
-
-    def _results(self) -> tuple[Outcome, Results]:
-        outcome = Outcome.read([job.predictions for job in self.jobs if len(job.split.test)])
-        recipe = self.request.recipe
-        seconds = sum(float(RunFolder(job.run).read_record().get("wall_s", 0.0)) for job in self.jobs)
-        results = results_of(
-            outcome,
-            folds=self.splits[0].reason.partition(";")[0],
-            selection=SELECTION[recipe.select.checkpoint],
-            recipe=recipe.model_dump(mode="json") | {"init": self._init()},
-            data={"shards": self.folder.digest},
-            pretraining=self.seen,
-            past=pasts(self.folder, self.targets, self.splits, self._inits(), recipe.modality),
-            speaker_disjoint=is_disjoint(self.splits, self.targets),
-            versions=environment.versions(),
-            machine=environment.machine(),
-            command=environment.command_line(),
-            seconds=seconds,
-        )
-        write_results(self.request.out / RESULTS, results)
-        return outcome, results
+        return report(self)

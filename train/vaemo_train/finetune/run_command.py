@@ -16,7 +16,8 @@ from vaemo_train.training.run_command import duration_text, leaving_together
 from vaemo_train.training.shipped import choose_recipe
 
 if TYPE_CHECKING:
-    from vaemo_train.finetune.cross_validation import CrossValidation, Request
+    from vaemo_train.finetune.cross_validation import CrossValidation
+    from vaemo_train.finetune.request import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class Options:
 
     def request(self) -> tuple[Request, str]:
         """As the cross-validation wants it, and the words that tell the recipe. Raises RecipeError, UserError."""
-        from vaemo_train.finetune.cross_validation import Request
         from vaemo_train.finetune.recipe import FinetuneRecipe
+        from vaemo_train.finetune.request import Request
 
         chosen = choose_recipe(self.recipe, "finetune")
         changes = [*self.changes, *([f"modality={self.modality}"] if self.modality else [])]
@@ -75,6 +76,7 @@ def run_finetune(options: Options) -> None:
 
 def _run(options: Options) -> None:
     from vaemo_train.finetune.cross_validation import CrossValidation
+    from vaemo_train.finetune.reported import told
     from vaemo_train.training.joint import from_first
 
     request, words = options.request()
@@ -90,7 +92,7 @@ def _run(options: Options) -> None:
             continue
         is_done = summary.state == "done"
         if is_first and is_done:
-            _tell(f"{number} of {len(validation.own_jobs())}: {validation.told(job)}, {duration_text(summary.wall_s)}")
+            _tell(f"{number} of {len(validation.own_jobs())}: {told(job)}, {duration_text(summary.wall_s)}")
         if not is_done or (summary.was_asked_to_stop and number < len(validation.own_jobs())):
             if is_first:
                 _tell(f"interrupted {'after' if is_done else 'in'} {job.run}; the same command with --resume goes on")

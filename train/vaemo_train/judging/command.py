@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast, get_args
 
 import typer
 
@@ -21,6 +21,18 @@ if TYPE_CHECKING:
     from vaemo_train.judging.evaluation import Evaluation
     from vaemo_train.judging.probed import ProbeRequest
     from vaemo_train.judging.tested import Tested
+    from vaemo_train.models.token_pooling import Pooling
+
+
+def _pooling(given: str | None) -> Pooling:
+    from vaemo_train.models.token_pooling import Pooling as Known
+
+    if given is None:
+        return "bands"
+    for known in get_args(Known):
+        if given == known:
+            return cast("Pooling", known)
+    raise UserError(f"--pooling {given}: it must be one of {', '.join(get_args(Known))}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,7 @@ class Options:
     out: Path | None = None
     probe: bool = False
     folds: str | None = None
+    pooling: str | None = None
 
     def opened(self) -> Tested:
         """The models and their clips. Raises UserErrors."""
@@ -70,7 +83,7 @@ class Options:
                 raise UserError(f"{name}: a probe has none of it; leave it out, or --probe")
         return ProbeRequest(
             str(self.model), self.data or DEFAULT_FOLDER, self.label_column or "label", self.manifest, self.folds,
-            self.skip_unlabelled, self.windows or 2, self.batch_size or 16,
+            self.skip_unlabelled, self.windows or 2, self.batch_size or 16, _pooling(self.pooling),
         )  # fmt: skip
 
     def _refuse_for_run(self) -> None:

@@ -26,7 +26,7 @@ def run_probe(request: ProbeRequest, out: Path | None) -> None:
     found = probe(request, on_encoder=lambda line: typer.echo(line, err=True))
     for note in _notes(found):
         typer.echo(f"note: {note}", err=True)
-    console().print(probe_report(found.results, f"linear probe of {request.model}: {found.reason}"))
+    console().print(probe_report(found.results, f"linear probe of {request.model} ({request.pooling}): {found.reason}"))
     write_numbers(out or default_file(request.model), _numbers(found, request))
     finetune = ["vaemo-train", "finetune", "--init", request.model, "--data", str(request.data)]
     typer.echo(f"next: {shlex.join(finetune)}")
@@ -62,6 +62,7 @@ def _numbers(found: Probed, request: ProbeRequest) -> dict[str, Any]:
         "shards_digest": found.folder.digest,
         "folds": found.reason,
         "windows": request.windows,
+        "pooling": request.pooling,
         "notes": list(_notes(found)),
         "results": {name: _known(result.as_dict()) for name, result in found.results.items()},
         "versions": environment.versions(),

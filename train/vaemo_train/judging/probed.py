@@ -20,6 +20,8 @@ from vaemo_train.evaluate.folds import Fold
 from vaemo_train.evaluate.probe import ProbeResult, linear_probe
 from vaemo_train.evaluate.scores import Scores, ScoreSummary
 from vaemo_train.finetune.seen import Seen, saw_test_speakers
+from vaemo_train.finetune.selection import modalities_of
+from vaemo_train.models.token_pooling import Pooling
 from vaemo_train.outcome.predictions_file import SHORT
 from vaemo_train.protocol.splits import Split, make_splits
 from vaemo_train.protocol.targets import Targets
@@ -39,6 +41,7 @@ class ProbeRequest:
     skip_unlabelled: bool = False
     windows: int = 2
     batch_size: int = 16
+    pooling: Pooling = "bands"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +80,10 @@ def probe(request: ProbeRequest, on_encoder: Callable[[str], None] | None = None
         opened = OpenedModel.open(str(place))
         opened.check_faces(folder)
         rows = np.flatnonzero(targets.is_labelled)
-        features = extract(opened.model, folder, rows, num_windows=request.windows, batch_size=request.batch_size)
+        features = extract(
+            opened.model, folder, rows, modalities=modalities_of(folder, rows), pooling=request.pooling,
+            num_windows=request.windows, batch_size=request.batch_size,
+        )  # fmt: skip
         for name, part in _parts(features, targets, group):
             parts.setdefault(name, []).append(part)
         digests |= {split.name: (place, opened.weights_sha256) for split in group}
@@ -128,7 +134,7 @@ def _parts(features: Features, targets: Targets, splits: Sequence[Split]) -> Ite
     first = {clip_id: row for row, clip_id in reversed(list(enumerate(targets.clip_ids.tolist())))}
     rows = np.array([first[clip_id] for clip_id in features.clip_ids.tolist()], np.int64)
     names = np.array(targets.names, object)[targets.values[rows]]
-    for modality in MODALITIES:
+    for modality in (one for one in MODALITIES if one in features.vectors):
         has = features.has(modality)
         if not has.any():
             continue

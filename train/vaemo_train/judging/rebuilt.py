@@ -11,8 +11,8 @@ import yaml
 from pydantic import ValidationError
 
 from vaemo_clips.errors import RunFolderError, ShardError, SplitError
-from vaemo_train.finetune.cross_validation import PROTOCOL, read_protocol
 from vaemo_train.finetune.recipe import FinetuneRecipe
+from vaemo_train.finetune.request import PROTOCOL, read_protocol
 from vaemo_train.finetune.run import Task
 from vaemo_train.finetune.seen import digest_of_rows
 from vaemo_train.protocol.splits import Split, make_splits

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from vaemo_clips.errors import RecipeError, RunFolderError, SplitError, UserError
 from vaemo_train.evaluate.folds import Holdout
-from vaemo_train.finetune.cross_validation import SELECTION
 from vaemo_train.finetune.recipe import FinetuneRecipe
+from vaemo_train.finetune.reported import SELECTION
 from vaemo_train.finetune.seen import Seen, saw_test_speakers
 from vaemo_train.judging.past import Past
 from vaemo_train.judging.tested import FOLD, Tested, TestedModel

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vaemo_clips.errors import RunFolderError
-from vaemo_train.finetune.cross_validation import SELECTION
+from vaemo_train.finetune.reported import SELECTION
 from vaemo_train.finetune.seen import Seen, saw_test_speakers
 from vaemo_train.finetune.split_facts import fold_folder, is_disjoint, pasts, rows_trained_on, trained_on
 from vaemo_train.judging.rebuilt import Rebuilt
