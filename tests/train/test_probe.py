@@ -18,7 +18,7 @@ from tests.support.real_data import real_data
 from vaemo_clips.audio import iterate_audio
 from vaemo_clips.errors import SplitError, TrainingError
 from vaemo_train.evaluate.folds import Fold, leave_one_speaker_out, speaker_folds
-from vaemo_train.evaluate.probe import PENALTIES, linear_probe
+from vaemo_train.evaluate.probe import PENALTIES, _in_span, linear_probe
 from vaemo_train.evaluate.report import confusion_report, probe_report
 
 SPEAKERS = np.repeat(np.arange(8), 15)
@@ -203,3 +203,15 @@ def _bands(path: Path, duration_s: float) -> NDArray[np.float64]:
     edges = np.unique(np.geomspace(1, 256, 25).astype(int))
     bands = np.log(np.add.reduceat(power, edges[:-1] - 1, axis=1) + 1e-8)
     return np.concatenate([bands.mean(0), bands.std(0), np.diff(bands, axis=0).std(0)])
+
+
+def test_more_features_than_clips_are_fitted_as_they_are() -> None:
+    rng = np.random.default_rng(0)
+    train, other = rng.normal(size=(30, 200)), rng.normal(size=(12, 200))
+    names = np.array(["a", "b", "c"] * 10)
+    reduced, of_other = _in_span(train, other)
+    assert reduced.shape == (30, 30)
+    for penalty in (0.01, 1.0):
+        plain = LogisticRegression(C=penalty, tol=1e-8, max_iter=5000).fit(train, names)
+        short = LogisticRegression(C=penalty, tol=1e-8, max_iter=5000).fit(reduced, names)
+        assert np.allclose(plain.predict_proba(other), short.predict_proba(of_other), atol=1e-4)

@@ -164,7 +164,19 @@ def _standardised(train: Vectors, other: Vectors) -> tuple[Vectors, Vectors]:
     # What does not vary in training, but for rounding, says nothing; it must not be blown up in test.
     is_constant = deviation <= 1e-10 * np.maximum(np.abs(mean), 1e-30)
     scale = np.where(is_constant, 0.0, 1 / np.where(is_constant, 1.0, deviation))
-    return (train - mean) * scale, (other - mean) * scale
+    return _in_span((train - mean) * scale, (other - mean) * scale)
+
+
+def _in_span(train: Vectors, other: Vectors) -> tuple[Vectors, Vectors]:
+    """The same in coordinates of the space that the training clips span, where they are fewer than the features.
+
+    Squared weights do not change with the axes, and what lies outside that space has weight 0 (the representer theorem:
+    Hastie & Tibshirani 2004, Biostatistics 5:329, section 2), so the fit is the same, of n instead of D weights a class.
+    """
+    if len(train) >= train.shape[1]:
+        return train, other
+    axes = np.linalg.qr(train.T)[0]
+    return train @ axes, other @ axes
 
 
 def _path(
