@@ -15,6 +15,7 @@ from vaemo_train.finetune.cross_validation import CrossValidation
 from vaemo_train.finetune.recipe import FinetuneRecipe
 from vaemo_train.finetune.run import Finetuning
 from vaemo_train.finetune.trainer import depth_of, freeze, layer_groups
+from vaemo_train.stage1.recipe_faults import OF_FINETUNE, no_override
 from vaemo_train.training.shipped import shipped_recipes
 
 
@@ -96,3 +97,9 @@ def test_the_shipped_recipes_are_read() -> None:
     assert set(shipped_recipes("finetune")) == {"finetune", "finetune-cpu"}
     for path in shipped_recipes("finetune").values():
         assert FinetuneRecipe.load(path).optim.layer_decay < 1
+
+
+def test_every_setting_of_the_head_is_one_of_the_recipe() -> None:
+    fields = set(FinetuneRecipe().config_fields()) | {"class_weights"}
+    assert fields == OF_FINETUNE
+    assert no_override("head_pooling") == "belongs to finetune, whose recipe sets it; leave it out"

@@ -16,7 +16,7 @@ from vaemo_train.data.loader import window_bytes
 from vaemo_train.data.window import WINDOW_S
 from vaemo_train.models.config import VAEmoConfig
 from vaemo_train.stage1.recipe import ModelOverrides, Stage1Recipe
-from vaemo_train.stage1.recipe_faults import FIXED_BY_DATA, OF_STAGE2, RECIPE_KEYS
+from vaemo_train.stage1.recipe_faults import FIXED_BY_DATA, OF_FINETUNE, OF_STAGE2, RECIPE_KEYS
 from vaemo_train.training import shipped
 from vaemo_train.training.recipe_file import recipe_text
 from vaemo_train.training.shipped import choose_recipe, shipped_recipes
@@ -153,7 +153,7 @@ def test_a_number_that_yaml_reads_as_text_is_one_in_the_configuration(tmp_path: 
 
 
 def test_every_field_of_the_model_has_one_place_in_a_recipe() -> None:
-    places = [*ModelOverrides.__annotations__, *FIXED_BY_DATA, *RECIPE_KEYS, *OF_STAGE2]
+    places = [*ModelOverrides.__annotations__, *FIXED_BY_DATA, *RECIPE_KEYS, *OF_STAGE2, *OF_FINETUNE]
     assert sorted(places) == sorted(set(VAEmoConfig.__annotations__) - {"model_type"})
     assert set(Stage1Recipe().config_fields()) <= set(RECIPE_KEYS)
 

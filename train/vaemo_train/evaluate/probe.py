@@ -170,8 +170,8 @@ def _standardised(train: Vectors, other: Vectors) -> tuple[Vectors, Vectors]:
 def _in_span(train: Vectors, other: Vectors) -> tuple[Vectors, Vectors]:
     """The same in coordinates of the space that the training clips span, where they are fewer than the features.
 
-    Squared weights do not change with the axes, and what lies outside that space has weight 0 (the representer theorem:
-    Hastie & Tibshirani 2004, Biostatistics 5:329, section 2), so the fit is the same, of n instead of D weights a class.
+    Squared weights do not change with the axes, and what lies outside that space has weight 0 (Hastie & Tibshirani
+    2004, Biostatistics 5:329, section 2), so the fit is the same, of n instead of D weights a class.
     """
     if len(train) >= train.shape[1]:
         return train, other

@@ -28,7 +28,7 @@ def _pooling(given: str | None) -> Pooling:
     from vaemo_train.models.token_pooling import Pooling as Known
 
     if given is None:
-        return "bands"
+        return "statistics"
     for known in get_args(Known):
         if given == known:
             return cast("Pooling", known)

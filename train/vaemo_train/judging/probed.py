@@ -41,7 +41,7 @@ class ProbeRequest:
     skip_unlabelled: bool = False
     windows: int = 2
     batch_size: int = 16
-    pooling: Pooling = "bands"
+    pooling: Pooling = "statistics"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -56,6 +56,22 @@ OF_STAGE2: Final = frozenset(
 )
 """Fields of the model that captions make use of."""
 
+OF_FINETUNE: Final = frozenset(
+    {
+        "head_pooling",
+        "head_layers",
+        "head_dropout",
+        "drop_path_rate",
+        "video_drop_ratio",
+        "audio_drop_ratio",
+        "one_modality_probability",
+        "label_smoothing",
+        "class_weights",
+        "regression_weights",
+    }
+)
+"""Fields of the model that labels make use of."""
+
 
 def stage1_faults(recipe: Stage1Recipe, num_processes: int) -> Iterator[Contradiction]:
     """Yield the contradictions that stage 1 adds to those of every recipe."""
@@ -72,6 +88,8 @@ def no_override(name: str) -> str:
         return f"is set by {RECIPE_KEYS[name]}; write it there"
     if name in OF_STAGE2:
         return "belongs to stage 2, whose recipe sets it; leave it out"
+    if name in OF_FINETUNE:
+        return "belongs to finetune, whose recipe sets it; leave it out"
     return f"no field of the model{did_you_mean(name, ModelOverrides.__annotations__)}"
 
 
