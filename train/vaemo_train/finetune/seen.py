@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from vaemo_clips.errors import ShardError, SplitError
 from vaemo_train.evaluate.folds import Holdout, texts
 from vaemo_train.models.config import SIZES
+from vaemo_train.outcome.results_file import Known
 from vaemo_train.shards.folder import ShardFolder
 
-Seen = Literal["no", "yes", "unknown"]
+Seen = Known
 
 
 def digest_of_rows(rows: NDArray[np.int64]) -> str:

@@ -26,7 +26,7 @@ from vaemo_train.models.downstream_loss import (
     mean_squared_error,
     one_minus_ccc,
 )
-from vaemo_train.models.encoder import VAEmoModel, VAEmoPreTrainedModel
+from vaemo_train.models.encoder import OF_PRETRAINING, VAEmoModel, VAEmoPreTrainedModel
 from vaemo_train.models.encoder_weights import encoder_config, encoder_weights
 from vaemo_train.models.masking import moment_mask, tube_mask
 from vaemo_train.models.patches import audio_token_padding, video_token_padding
@@ -52,12 +52,7 @@ class VAEmoClassificationOutput(ModelOutput):
 class VAEmoForClassification(VAEmoPreTrainedModel):
     """Names the class of a clip, or its values, from video, sound or both."""
 
-    _keys_to_ignore_on_load_unexpected = [  # noqa: RUF012 (what pre-training adds to the encoder)
-        r"^decoder\.",
-        r"^contrastive\.",
-        r"^target_means\.",
-        r"^alignment\.",
-    ]
+    _keys_to_ignore_on_load_unexpected = [*OF_PRETRAINING]  # noqa: RUF012 (a list in transformers)
 
     def __init__(self, config: VAEmoConfig) -> None:
         """Build the model with random weights; `config.id2label` names the classes or the targets."""
@@ -129,7 +124,7 @@ class VAEmoForClassification(VAEmoPreTrainedModel):
         self.vaemo.check_inputs(video, mel)
         kept: dict[str, Any] = {}
         if self.training:
-            generators = self._generators(batch_seed)
+            generators = self._generator(batch_seed)
             video, mel = self._one_modality(video, mel, generators[1])
             kept = self._kept(video, mel, video_padding_mask, audio_padding_mask, generators[0])
         layers, layout = self.read(video, mel, video_padding_mask, audio_padding_mask, kept)
@@ -178,11 +173,6 @@ class VAEmoForClassification(VAEmoPreTrainedModel):
         class_weight_C = None if weights is None else torch.tensor(weights, device=logits_BC.device)
         loss = cross_entropy(logits_BC, target_BC, weight_B, class_weight_C, self.config.label_smoothing)
         return {"cross_entropy": loss}, {"accuracy": accuracy(logits_BC, target_BC, weight_B)}
-
-    def _generators(self, batch_seed: int | Tensor | None) -> tuple[torch.Generator, torch.Generator]:
-        """One source of chance on the model's device, and one on the CPU for what the program branches on."""
-        seed = int(torch.randint(2**62, ()).item()) if batch_seed is None else int(batch_seed)
-        return torch.Generator(self.device).manual_seed(seed), torch.Generator().manual_seed(seed + 1)
 
     def _one_modality(
         self, video: Tensor | None, mel: Tensor | None, generator: torch.Generator

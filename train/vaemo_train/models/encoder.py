@@ -26,6 +26,8 @@ from vaemo_train.models.position_means import PositionMeans
 if TYPE_CHECKING:
     from vaemo_train.embed.files import ClipEmbedding
 
+OF_PRETRAINING = (r"^decoder\.", r"^contrastive\.", r"^target_means\.", r"^alignment\.")
+"""Names of the weights that stages 1 and 2 add to the encoder."""
 Scope = Literal["cross", "within"]
 OnBlock = Callable[[Tensor, Layout], None]
 """Called with the tokens (B, N, D) that a block gave, and whose they are."""
@@ -98,17 +100,16 @@ class VAEmoPreTrainedModel(PreTrainedModel):
         elif isinstance(module, TokenEmbedding):
             init.normal_(module.modality, std=self.config.initializer_range)
 
+    def _generator(self, batch_seed: int | Tensor | None) -> tuple[torch.Generator, torch.Generator]:
+        """One source of chance on the model's device, and one on the CPU for what the program branches on."""
+        seed = int(torch.randint(2**62, ()).item()) if batch_seed is None else int(batch_seed)
+        return torch.Generator(self.device).manual_seed(seed), torch.Generator().manual_seed(seed + 1)
+
 
 class VAEmoModel(VAEmoPreTrainedModel):
     """The unified encoder: blocks within a modality below, across both above, one set of weights for both."""
 
-    _keys_to_ignore_on_load_unexpected = [  # noqa: RUF012 (what training adds to the encoder)
-        r"^decoder\.",
-        r"^contrastive\.",
-        r"^target_means\.",
-        r"^alignment\.",
-        r"^classifier\.",
-    ]
+    _keys_to_ignore_on_load_unexpected = [*OF_PRETRAINING, r"^classifier\."]  # noqa: RUF012 (a list in transformers)
 
     def __init__(self, config: VAEmoConfig) -> None:
         """Build the encoder with random weights."""

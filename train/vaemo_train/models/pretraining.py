@@ -166,11 +166,6 @@ class VAEmoForPreTraining(VAEmoPreTrainedModel):
         )
         return projected
 
-    def _generator(self, batch_seed: int | Tensor | None) -> tuple[torch.Generator, torch.Generator]:
-        """One source of chance on the model's device, and one on the CPU for what the program branches on."""
-        seed = int(torch.randint(2**62, ()).item()) if batch_seed is None else int(batch_seed)
-        return torch.Generator(self.device).manual_seed(seed), torch.Generator().manual_seed(seed + 1)
-
     @torch.no_grad()
     def _views(
         self,
