@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
 import pyarrow as pa
 
 from vaemo_clips.clip import CLIP_SCHEMA
@@ -82,9 +87,14 @@ VERDICT_SCHEMA = pa.schema(
         ("by", pa.string()),
         ("at", pa.timestamp("us", tz="UTC")),
         ("fixed_description", pa.string()),
+        ("caption_sha256", pa.string()),
     ]
 )
-"""The side table of quality control; absent, every accepted caption counts."""
+"""The side table of quality control (`vaemo_clips.verdict`); absent, every accepted caption counts.
+
+`caption_sha256` is the digest of the caption that was judged (`caption_digest`), null where it is not known: a verdict
+on other words than those that stand in the dataset now is stale.
+"""
 
 _OWN_FIELDS = [*DESCRIPTION_SCHEMA, *PROVENANCE_SCHEMA]
 RESERVED_NAMES = frozenset(f.name for f in [*CLIP_SCHEMA, *_OWN_FIELDS, *REJECT_SCHEMA])
@@ -100,3 +110,9 @@ def caption_schema(extra_fields: list[pa.Field]) -> pa.Schema:
 def reject_schema(extra_fields: list[pa.Field]) -> pa.Schema:
     """Schema of `captions/<run>/rejects`: a caption's columns, then the typed reason and its detail."""
     return pa.schema([*caption_schema(extra_fields), *REJECT_SCHEMA])
+
+
+def caption_digest(caption: Mapping[str, Any]) -> str:
+    """SHA-256 over what a caption says (`DESCRIPTION_SCHEMA`), so that a verdict can be held against its words."""
+    said = [caption[name] for name in DESCRIPTION_SCHEMA.names]
+    return hashlib.sha256(json.dumps(said, ensure_ascii=True).encode()).hexdigest()

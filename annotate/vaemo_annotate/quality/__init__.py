@@ -1,0 +1,1 @@
+"""Quality control of captions: what is wrong with one, as typed findings, and what follows from it."""

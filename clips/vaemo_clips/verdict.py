@@ -1,0 +1,136 @@
+"""Verdicts on captions: the side table verdicts.parquet, and which verdict counts where there are several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vaemo_clips.caption import VERDICT_SCHEMA
+from vaemo_clips.errors import CaptionError
+
+VERDICTS_FILE: Final = "verdicts.parquet"
+SOFTWARE: Final = "check"
+"""`by` of the verdicts that `vaemo-annotate check` writes; any other name is a person's."""
+
+Word = Literal["keep", "drop", "fixed"]
+CaptionKey = tuple[str, int]
+"""clip_id and sample_index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One judgement of one caption by one judge.
+
+    `fixed_description` takes the place of affect_description, exactly where `verdict` is `fixed`. `reasons` are typed
+    (`leak.transcript`), `scores` by name. Raises CaptionError where that does not hold.
+    """
+
+    clip_id: str
+    sample_index: int
+    verdict: Word
+    reasons: tuple[str, ...] = ()
+    scores: Mapping[str, float] = field(default_factory=dict)
+    by: str = SOFTWARE
+    at: datetime | None = None
+    fixed_description: str | None = None
+    caption_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the record."""
+        where = f"the verdict on clip {self.clip_id!r}, sample {self.sample_index}"
+        if self.verdict not in get_args(Word):
+            raise CaptionError(f"{where}, is {self.verdict!r}; it must be one of {', '.join(get_args(Word))}")
+        if (self.verdict == "fixed") != bool((self.fixed_description or "").strip()):
+            raise CaptionError(
+                f"{where}, is {self.verdict!r} with fixed_description {self.fixed_description!r}; "
+                "a description stands exactly where the verdict is fixed"
+            )
+
+    @property
+    def key(self) -> CaptionKey:
+        """Which caption it is on."""
+        return self.clip_id, self.sample_index
+
+    @property
+    def is_by_software(self) -> bool:
+        """Whether `check` said it, not a person."""
+        return self.by == SOFTWARE
+
+    @property
+    def age_key(self) -> tuple[datetime, str, str]:
+        """Ascends with the time; one without a time is older than all, of two at once the word decides."""
+        return self.at or datetime.min.replace(tzinfo=UTC), self.verdict, self.fixed_description or ""
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the verdict as a row of `VERDICT_SCHEMA`."""
+        row = {part.name: getattr(self, part.name) for part in fields(self)}
+        return {**row, "reasons": list(self.reasons), "scores": list(self.scores.items())}
+
+
+def decide(verdicts: Iterable[Verdict]) -> Verdict | None:
+    """Return the verdict that counts among those on one caption; None where there is none.
+
+    People outrank software. Of each judge the latest counts; of several people the majority between dropping and
+    keeping (fixed keeps), a tie drops; of those who keep, the latest that fixed it.
+    """
+    latest: dict[str, Verdict] = {}
+    for verdict in sorted(verdicts, key=lambda one: one.age_key):
+        latest[verdict.by] = verdict
+    people = [verdict for verdict in latest.values() if not verdict.is_by_software]
+    if not people:
+        return latest.get(SOFTWARE)
+    dropping = [verdict for verdict in people if verdict.verdict == "drop"]
+    keeping = [verdict for verdict in people if verdict.verdict != "drop"]
+    if len(dropping) >= len(keeping):
+        return max(dropping, key=lambda one: one.age_key)
+    fixed = [verdict for verdict in keeping if verdict.verdict == "fixed"]
+    return max(fixed or keeping, key=lambda one: one.age_key)
+
+
+def read_verdicts(path: Path) -> list[Verdict]:
+    """Return the rows of a verdict table; none where there is no file. Raises CaptionError."""
+    if not path.exists():
+        return []
+    try:
+        table = pq.read_table(path)
+        for missing in [part for part in VERDICT_SCHEMA if part.name not in table.column_names]:
+            table = table.append_column(missing, pa.nulls(len(table), missing.type))
+        rows = table.select(VERDICT_SCHEMA.names).cast(VERDICT_SCHEMA).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CaptionError(
+            f"{path} cannot be read ({reason}); mend it, or delete it and check the run again"
+        ) from error
+    try:
+        return [_verdict(row) for row in rows]
+    except CaptionError as error:
+        raise CaptionError(f"{path}: {error}; mend the file, or delete it so that every caption counts") from error
+
+
+def decided_verdicts(path: Path) -> dict[CaptionKey, Verdict]:
+    """Return the verdict that counts of each judged caption of a table. Raises CaptionError."""
+    by_caption: dict[CaptionKey, list[Verdict]] = {}
+    for verdict in read_verdicts(path):
+        by_caption.setdefault(verdict.key, []).append(verdict)
+    decided = {key: decide(verdicts) for key, verdicts in by_caption.items()}
+    return {key: verdict for key, verdict in decided.items() if verdict is not None}
+
+
+def _verdict(row: Mapping[str, Any]) -> Verdict:
+    return Verdict(
+        clip_id=row["clip_id"],
+        sample_index=row["sample_index"] or 0,
+        verdict=row["verdict"],
+        reasons=tuple(row["reasons"] or ()),
+        scores=dict(row["scores"] or ()),
+        by=row["by"] or SOFTWARE,
+        at=row["at"],
+        fixed_description=row["fixed_description"],
+        caption_sha256=row["caption_sha256"],
+    )
