@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vaemo_clips.caption import VERDICT_SCHEMA
@@ -17,6 +18,8 @@ from vaemo_clips.errors import CaptionError
 VERDICTS_FILE: Final = "verdicts.parquet"
 SOFTWARE: Final = "check"
 """`by` of the verdicts that `vaemo-annotate check` writes; any other name is a person's."""
+
+_ROWS_AT_ONCE: Final = 1000
 
 Word = Literal["keep", "drop", "fixed"]
 CaptionKey = tuple[str, int]
@@ -63,9 +66,9 @@ class Verdict:
         return self.by == SOFTWARE
 
     @property
-    def age_key(self) -> tuple[datetime, str, str]:
-        """Ascends with the time; one without a time is older than all, of two at once the word decides."""
-        return self.at or datetime.min.replace(tzinfo=UTC), self.verdict, self.fixed_description or ""
+    def age_key(self) -> tuple[datetime, str, str, str]:
+        """Ascends with the time; one without a time is older than all, of two at once word, text and judge decide."""
+        return self.at or datetime.min.replace(tzinfo=UTC), self.verdict, self.fixed_description or "", self.by
 
     def to_row(self) -> dict[str, Any]:
         """Return the verdict as a row of `VERDICT_SCHEMA`."""
@@ -95,22 +98,36 @@ def decide(verdicts: Iterable[Verdict]) -> Verdict | None:
 
 def read_verdicts(path: Path) -> list[Verdict]:
     """Return the rows of a verdict table; none where there is no file. Raises CaptionError."""
+    return list(iter_verdicts(path))
+
+
+def iter_verdicts(path: Path, people_alone: bool = False) -> Iterator[Verdict]:
+    """Yield the rows of a verdict table, some in memory at a time; none where there is no file.
+
+    With `people_alone` the software's rows are passed over unread. Raises CaptionError.
+    """
     if not path.exists():
-        return []
+        return
     try:
-        table = pq.read_table(path)
-        for missing in [part for part in VERDICT_SCHEMA if part.name not in table.column_names]:
-            table = table.append_column(missing, pa.nulls(len(table), missing.type))
-        rows = table.select(VERDICT_SCHEMA.names).cast(VERDICT_SCHEMA).to_pylist()
+        for rows in _batches(path, people_alone):
+            yield from map(_verdict, rows)
     except (OSError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:300]
         raise CaptionError(
             f"{path} cannot be read ({reason}); mend it, or delete it and check the run again"
         ) from error
-    try:
-        return [_verdict(row) for row in rows]
     except CaptionError as error:
         raise CaptionError(f"{path}: {error}; mend the file, or delete it so that every caption counts") from error
+
+
+def _batches(path: Path, people_alone: bool) -> Iterator[list[dict[str, Any]]]:
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(_ROWS_AT_ONCE):
+            table = pa.Table.from_batches([batch])
+            for missing in [part for part in VERDICT_SCHEMA if part.name not in table.column_names]:
+                table = table.append_column(missing, pa.nulls(len(table), missing.type))
+            rows = table.select(VERDICT_SCHEMA.names).cast(VERDICT_SCHEMA)
+            yield (rows.filter(pc.not_equal(rows["by"], SOFTWARE)) if people_alone else rows).to_pylist()
 
 
 def decided_verdicts(path: Path) -> dict[CaptionKey, Verdict]:

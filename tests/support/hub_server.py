@@ -1,4 +1,4 @@
-"""A small Hub on localhost: what huggingface_hub 2.4 and datasets 5.2 ask of it for dataset repositories.
+"""A small Hub on localhost: what huggingface_hub 2.4, datasets 5.2 and transformers ask of it for datasets and models.
 
 It keeps repositories, commits and large files in memory, checks tokens and namespaces, and records
 every request. Xet is left out: hf_xet speaks to a storage service of its own that has no open
@@ -10,84 +10,46 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 import json
 import threading
+from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import parse_qs
 
 import yaml
 from aiohttp import web
 
-LFS_SUFFIXES = (".parquet", ".arrow", ".bin")
+from tests.support.hub_answers import LargeFiles, cut, file_answer, problem
+from tests.support.hub_repo import Blob, Repo, file_entry, folder_entry
+
+LFS_SUFFIXES = (".parquet", ".arrow", ".bin", ".safetensors", ".png", ".mp4", ".wav")
 """What the Hub's default .gitattributes sends to large file storage."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
-    """A file of a commit."""
-
-    content: bytes
-    is_lfs: bool
-
-    @property
-    def oid(self) -> str:
-        """Git's name of the content."""
-        return hashlib.sha1(b"blob %d\0" % len(self.content) + self.content).hexdigest()
-
-    @property
-    def sha256(self) -> str:
-        """Large file storage's name of the content."""
-        return hashlib.sha256(self.content).hexdigest()
-
-    @property
-    def known_as(self) -> str:
-        """The name a client compares with its own file."""
-        return self.sha256 if self.is_lfs else self.oid
-
-
-@dataclass(slots=True)
-class Repo:
-    """A dataset repository: the files of its commits, the newest last."""
-
-    private: bool
-    summaries: list[str] = field(default_factory=lambda: ["initial commit"])
-    commits: list[dict[str, Blob]] = field(default_factory=lambda: [{}])
-
-    @property
-    def files(self) -> dict[str, Blob]:
-        """The files of the newest commit."""
-        return self.commits[-1]
-
-    @property
-    def sha(self) -> str:
-        """Name of the newest commit."""
-        return f"{len(self.commits):040x}"
-
-    def at(self, revision: str) -> dict[str, Blob]:
-        """The files at a branch or a commit."""
-        return self.files if revision == "main" else self.commits[int(revision, 16) - 1]
-
-
 class HubServer:
     """The server in a thread of its own: `with HubServer(tokens={"hf_ann": "ann"}) as hub: ... hub.url`.
 
-    `repos` and `requests` (method, path) may be read while it runs. `broken` maps the last word of a
-    path (`preupload`, `commit`, `lfs`, ...) to a status that is answered instead.
+    `repos` (datasets), `models` and `requests` (method, path) may be read while it runs. `broken` maps the last word
+    of a path (`preupload`, `commit`, `lfs`, ...) to a status that is answered instead. `drops` maps where a connection
+    breaks (`lfs`: half of an upload has come; `commit`: before it is applied; `committed`: after that) to how many do
+    so; `dropped` counts those that did, `uploaded` the large files that arrived, by name.
     """
 
     def __init__(self, tokens: dict[str, str]) -> None:
         self.tokens = tokens
         self.repos: dict[str, Repo] = {}
+        self.models: dict[str, Repo] = {}
         self.requests: list[tuple[str, str]] = []
         self.broken: dict[str, int] = {}
+        self.drops: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
+        self.uploaded: list[str] = []
         self.url = ""
-        self._large: dict[str, bytes] = {}
+        self._large = LargeFiles()
         self._loop = asyncio.new_event_loop()
         self._is_up = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -118,25 +80,30 @@ class HubServer:
 
     def _app(self) -> web.Application:
         app = web.Application(middlewares=[self._record], client_max_size=2**30)
-        api, files = "/api/datasets/{user}/{name}", "/datasets/{user}/{name}"
         app.add_routes(
             [
                 web.get("/api/whoami-v2", self._whoami),
                 web.post("/api/repos/create", self._create_repo),
                 web.post("/api/validate-yaml", self._validate_yaml),
-                web.get(api, self._info),
-                web.get(api + "/revision/{revision}", self._info),
-                web.get(api + "/tree/{revision}", self._tree),
-                web.get(api + "/tree/{revision}/{folder:.+}", self._tree),
-                web.post(api + "/paths-info/{revision}", self._paths_info),
-                web.post(api + "/preupload/{revision}", self._preupload),
-                web.post(api + "/commit/{revision}", self._commit),
-                web.post(files + ".git/info/lfs/objects/batch", self._lfs_batch),
                 web.put("/lfs/{oid}", self._lfs_put),
                 web.post("/lfs/verify", self._lfs_verify),
-                web.get(files + "/resolve/{revision}/{path:.+}", self._resolve),
             ]
         )
+        for kind, files in (("datasets", "/datasets/{user}/{name}"), ("models", "/{user}/{name}")):
+            api = f"/api/{kind}/{{user}}/{{name}}"
+            app.add_routes(
+                [
+                    web.get(api, self._info),
+                    web.get(api + "/revision/{revision}", self._info),
+                    web.get(api + "/tree/{revision}", self._tree),
+                    web.get(api + "/tree/{revision}/{folder:.+}", self._tree),
+                    web.post(api + "/paths-info/{revision}", self._paths_info),
+                    web.post(api + "/preupload/{revision}", self._preupload),
+                    web.post(api + "/commit/{revision}", self._commit),
+                    web.post(files + ".git/info/lfs/objects/batch", self._lfs_batch),
+                    web.get(files + "/resolve/{revision}/{path:.+}", self._resolve),
+                ]
+            )
         return app
 
     @web.middleware
@@ -153,22 +120,31 @@ class HubServer:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if token not in self.tokens:
             message = "Invalid credentials in Authorization header"
-            raise _problem(web.HTTPUnauthorized, message, {"X-Error-Message": message})
+            raise problem(web.HTTPUnauthorized, message, {"X-Error-Message": message})
         return self.tokens[token]
 
     def _repo(self, request: web.Request) -> Repo:
         """The repository a path names; a private one exists only for its owner, as on the Hub."""
         owner = request.match_info["user"]
-        repo = self.repos.get(f"{owner}/{request.match_info['name']}")
+        kind = self.repos if _is_dataset(request) else self.models
+        repo = kind.get(f"{owner}/{request.match_info['name']}")
         if repo is None or (repo.private and self._user(request) != owner):
-            raise _problem(web.HTTPNotFound, "Repository not found", {"X-Error-Code": "RepoNotFound"})
+            raise problem(web.HTTPNotFound, "Repository not found", {"X-Error-Code": "RepoNotFound"})
         return repo
 
     def _own_repo(self, request: web.Request) -> Repo:
         owner = request.match_info["user"]
         if self._user(request) != owner:
-            raise _problem(web.HTTPForbidden, f"You don't have the rights to write to {owner}")
+            raise problem(web.HTTPForbidden, f"You don't have the rights to write to {owner}")
         return self._repo(request)
+
+    def _drops(self, where: str) -> bool:
+        """Whether this connection breaks here."""
+        if not self.drops[where]:
+            return False
+        self.drops[where] -= 1
+        self.dropped[where] += 1
+        return True
 
     # Handlers, in the order of a push.
 
@@ -180,14 +156,16 @@ class HubServer:
         user, asked = self._user(request), await request.json()
         owner = asked.get("organization") or user
         if owner != user:
-            raise _problem(web.HTTPForbidden, f"You don't have the rights to create under {owner}")
+            raise problem(web.HTTPForbidden, f"You don't have the rights to create under {owner}")
         name = f"{owner}/{asked['name']}"
         # the client reads `url` from the answer of a conflict too
-        url = f"{self.url}/datasets/{name}"
-        if name in self.repos:
+        is_dataset = asked.get("type") == "dataset"
+        kind = self.repos if is_dataset else self.models
+        url = f"{self.url}/{'datasets/' if is_dataset else ''}{name}"
+        if name in kind:
             return web.json_response({"error": "You already created it", "url": url}, status=409)
         first = {".gitattributes": Blob(b"*.parquet filter=lfs diff=lfs merge=lfs -text\n", is_lfs=False)}
-        self.repos[name] = Repo(private=asked.get("visibility") == "private", commits=[first])
+        kind[name] = Repo(private=asked.get("visibility") == "private", commits=[first])
         return web.json_response({"url": url, "name": name})
 
     async def _validate_yaml(self, request: web.Request) -> web.Response:
@@ -218,10 +196,10 @@ class HubServer:
         prefix = f"{folder}/" if folder else ""
         below = {path: blob for path, blob in files.items() if path.startswith(prefix)}
         if folder and not below:
-            raise _problem(web.HTTPNotFound, "Entry not found", {"X-Error-Code": "EntryNotFound"})
+            raise problem(web.HTTPNotFound, "Entry not found", {"X-Error-Code": "EntryNotFound"})
         folders = {path[: i + len(prefix)] for path in below for i in _slashes(path[len(prefix) :])}
-        entries = [_folder_entry(path) for path in sorted(folders)]
-        entries += [_file_entry(path, blob) for path, blob in sorted(below.items())]
+        entries = [folder_entry(path) for path in sorted(folders)]
+        entries += [file_entry(path, blob) for path, blob in sorted(below.items())]
         if request.query.get("recursive", "false").lower() not in ("true", "1"):
             entries = [entry for entry in entries if "/" not in entry["path"][len(prefix) :]]
         return web.json_response(entries)
@@ -232,8 +210,8 @@ class HubServer:
             paths = (await request.json())["paths"]
         else:
             paths = parse_qs(await request.text())["paths"]
-        found = [_file_entry(path, files[path]) for path in paths if path in files]
-        found += [_folder_entry(path) for path in paths if any(file.startswith(f"{path}/") for file in files)]
+        found = [file_entry(path, files[path]) for path in paths if path in files]
+        found += [folder_entry(path) for path in paths if any(file.startswith(f"{path}/") for file in files)]
         return web.json_response(found)
 
     async def _preupload(self, request: web.Request) -> web.Response:
@@ -252,86 +230,63 @@ class HubServer:
     async def _lfs_batch(self, request: web.Request) -> web.Response:
         self._own_repo(request)
         asked = await request.json()
-        objects = [self._lfs_object(wanted) for wanted in asked["objects"]]
+        objects = [self._large.place_for(wanted, self.url) for wanted in asked["objects"]]
         content_type = "application/vnd.git-lfs+json"
         return web.json_response({"transfer": "basic", "objects": objects}, content_type=content_type)
 
-    def _lfs_object(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """Where to put an object, or nothing to do for one that is here."""
-        answer = {"oid": wanted["oid"], "size": wanted["size"]}
-        if wanted["oid"] in self._large:
-            return answer
-        upload, verify = {"href": f"{self.url}/lfs/{wanted['oid']}"}, {"href": f"{self.url}/lfs/verify"}
-        return {**answer, "actions": {"upload": upload, "verify": verify}}
-
     async def _lfs_put(self, request: web.Request) -> web.Response:
-        oid, content = request.match_info["oid"], await request.read()
-        if hashlib.sha256(content).hexdigest() != oid:
-            raise _problem(web.HTTPBadRequest, "content does not match its sha256")
-        self._large[oid] = content
+        oid = request.match_info["oid"]
+        if self._drops("lfs"):
+            await request.content.readexactly((request.content_length or 0) // 2)
+            return cut(request)
+        content = await request.read()
+        self._large.keep(oid, content)
+        self.uploaded.append(oid)
         return web.Response()
 
     async def _lfs_verify(self, request: web.Request) -> web.Response:
         self._user(request)
         asked = await request.json()
-        if len(self._large.get(asked["oid"], b"")) != asked["size"]:
-            raise _problem(web.HTTPNotFound, "no such object of this size")
+        if len(self._large.contents.get(asked["oid"], b"")) != asked["size"]:
+            raise problem(web.HTTPNotFound, "no such object of this size")
         return web.json_response({})
 
     async def _commit(self, request: web.Request) -> web.Response:
         repo = self._own_repo(request)
+        if self._drops("commit"):
+            return cut(request)
         lines = [json.loads(line) for line in (await request.text()).splitlines()]
         files, summary = dict(repo.files), ""
         for key, value in ((line["key"], line["value"]) for line in lines):
             match key:
                 case "header":
                     summary = value["summary"]
+                    if value.get("parentCommit", repo.sha) != repo.sha:
+                        raise problem(web.HTTPPreconditionFailed, "a commit has happened since")
                 case "file":
                     files[value["path"]] = Blob(base64.b64decode(value["content"]), is_lfs=False)
                 case "lfsFile":
-                    files[value["path"]] = Blob(self._large[value["oid"]], is_lfs=True)
+                    files[value["path"]] = Blob(self._large.contents[value["oid"]], is_lfs=True)
                 case "deletedFile" if value["path"] in files:
                     del files[value["path"]]
                 case _:
-                    raise _problem(web.HTTPBadRequest, f"cannot commit {key} {value.get('path')}")
+                    raise problem(web.HTTPBadRequest, f"cannot commit {key} {value.get('path')}")
         repo.commits.append(files)
         repo.summaries.append(summary)
+        if self._drops("committed"):
+            return cut(request)
         name = f"{request.match_info['user']}/{request.match_info['name']}"
-        url = f"{self.url}/datasets/{name}/commit/{repo.sha}"
+        url = f"{self.url}/{'datasets/' if _is_dataset(request) else ''}{name}/commit/{repo.sha}"
         return web.json_response({"success": True, "commitOid": repo.sha, "commitUrl": url})
 
     async def _resolve(self, request: web.Request) -> web.Response:
         repo, path = self._repo(request), request.match_info["path"]
-        blob = repo.at(request.match_info["revision"]).get(path)
-        headers = {"X-Repo-Commit": repo.sha, "Accept-Ranges": "bytes"}
-        if blob is None:
-            raise _problem(web.HTTPNotFound, "Entry not found", {**headers, "X-Error-Code": "EntryNotFound"})
-        headers["ETag"] = f'"{blob.known_as}"'
-        part = request.http_range
-        if request.method == "GET" and part.start is not None:
-            body = blob.content[part]
-            first = part.start if part.start >= 0 else len(blob.content) - len(body)
-            headers["Content-Range"] = f"bytes {first}-{first + len(body) - 1}/{len(blob.content)}"
-            return web.Response(status=206, body=body, headers=headers)
-        return web.Response(body=blob.content, headers=headers)
+        return file_answer(request, repo.at(request.match_info["revision"]).get(path), repo.sha)
 
 
-def _problem(kind: type[web.HTTPError], message: str, headers: dict[str, str] | None = None) -> web.HTTPError:
-    body = json.dumps({"error": message})
-    return kind(text=body, content_type="application/json", headers=headers)
+def _is_dataset(request: web.Request) -> bool:
+    return "datasets" in request.path.split("/")[1:3]
 
 
 def _slashes(path: str) -> list[int]:
     return [index for index, letter in enumerate(path) if letter == "/"]
-
-
-def _file_entry(path: str, blob: Blob) -> dict[str, Any]:
-    entry: dict[str, Any] = {"type": "file", "path": path, "size": len(blob.content), "oid": blob.oid}
-    if blob.is_lfs:
-        entry["lfs"] = {"oid": blob.sha256, "size": len(blob.content), "pointerSize": 134}
-    return entry
-
-
-def _folder_entry(path: str) -> dict[str, Any]:
-    oid = hashlib.sha1(path.encode()).hexdigest()
-    return {"type": "directory", "path": path, "size": 0, "oid": oid}

@@ -57,7 +57,7 @@ _LIMITS: Final = """\
 - **Its probabilities are not calibrated**, and it names one of its classes also for clips that show none of them.
 - Faces and voices are personal data; do not use it on people who have not agreed.
 """
-_CITATION: Final = """\
+CITATION: Final = """\
 This is an independent implementation of the method below. The paper's weights and code were not used; architecture and
 hyper-parameters are ours wherever the paper does not state them, those of fine-tuning always. These scores are not the
 paper's.
@@ -106,7 +106,7 @@ def model_card(
         "Data": "\n".join(data_lines(found, corpus)),
         "Recipe": _recipe(found),
         "Limits and risks": "".join(_few_speakers(found)) + _LIMITS,
-        "Citation": _CITATION,
+        "Citation": CITATION,
     }
     body = "\n".join(f"## {heading}\n\n{text.strip()}\n" for heading, text in sections.items())
     return (

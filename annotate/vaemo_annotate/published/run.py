@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import PureWindowsPath
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-_ABSOLUTE = re.compile(r"file://|~?/[^/]+/|~/|[A-Za-z]:[\\/]|\\\\")
-
-
-def portable_name(value: str) -> str:
-    """The last part of an absolute path, anything else as it is: a reader's machine has other folders."""
-    is_path = _ABSOLUTE.match(value) and not value.endswith(("/", "\\"))
-    return PureWindowsPath(value).name if is_path else value
-
+from vaemo_clips.errors import RunFolderError
+from vaemo_clips.hub.portable import portable_json, portable_name
+from vaemo_clips.hub.refusal import one_line
 
 ModelName = Annotated[str, AfterValidator(portable_name)]
 """A model's repository; a model in a local folder is known by the folder's name alone."""
@@ -86,16 +81,43 @@ class RunRecord(BaseModel):
     tokens: TokensRecord = TokensRecord()
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    canaries: Annotated[Any, AfterValidator(portable_json)] = None
+
+    def to_json(self) -> str:
+        """The run.json that is published; without canaries where none were asked."""
+        return self.model_dump_json(indent=2, exclude={"canaries"} if self.canaries is None else None) + "\n"
+
+
+def read_run(out: Path) -> RunRecord:
+    """What a reader may know of the run in `out`. Raises RunFolderError: no run, an unfinished or a broken one."""
+    path = out / "run.json"
+    if not path.is_file():
+        raise RunFolderError(f"{out} is not a run folder: it has no run.json; give a folder that `run` wrote")
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        is_complete = isinstance(settings, dict) and settings.get("complete") is True
+        if isinstance(settings, dict) and not is_complete:
+            raise RunFolderError(f"{out} holds an unfinished run; run it again to finish it, then push")
+        return RunRecord.model_validate(settings)
+    except (ValueError, ValidationError) as error:
+        raise RunFolderError(f"{path} cannot be read as a run: {one_line(error)}; run it again") from error
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many captions a run made and how many of them are published."""
+    """How many captions a run made and how many of them are published.
+
+    `unchecked` counts accepted captions that `check` never judged, `verdicts` the published verdicts, `strange` those
+    left out because the run has no such caption.
+    """
 
     accepted: int
     dropped: int
     fixed: int
     rejects_by_reason: Mapping[str, int]
+    unchecked: int = 0
+    verdicts: int = 0
+    strange: int = 0
 
     @property
     def published(self) -> int:
