@@ -48,7 +48,7 @@ demo-vllm: setup setup-vllm ## the same clips through a real vLLM server on the 
 	$(BIN)/vaemo-annotate index demo/clips/labels.csv --out demo/clips.parquet
 	$(VLLM_ENV) $(BIN)/vaemo-annotate run --prompt prompts/cot_v2_grounded.yaml --clips demo/clips.parquet \
 	  --out demo/captions-vllm --engine vllm --vllm-python $(VLLM_BIN)/python --model $(TINY_OMNI) \
-	  --vllm-args "$(VLLM_ARGS)" --max-reject-rate 1
+	  --vllm-args "$(VLLM_ARGS)" --max-reject-rate 1 --canaries warn
 	$(BIN)/vaemo-annotate show demo/captions-vllm -n 1
 
 test: setup setup-vllm ## all tests, those against the real vLLM server included

@@ -207,7 +207,7 @@ def _server(url: str | None, model: str | None) -> Iterator[Finding]:
         (folder / "canary.yaml").write_text(_CANARY_PROMPT, encoding="utf-8")
         settings = RunSettings(
             prompt=folder / "canary.yaml", clips=folder / "clips.parquet", out=folder / "out", engine="endpoint",
-            endpoint=url, model=model, workers=1, request_timeout_s=120.0, patience_s=5.0,
+            endpoint=url, model=model, canaries="off", workers=1, request_timeout_s=120.0, patience_s=5.0,
         )  # fmt: skip
         try:
             summary = run(settings, Display(console=Console(file=io.StringIO())))

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from vaemo_annotate.engines.opening import RunParts, open_engine
 from vaemo_annotate.ledger import Ledger
 from vaemo_annotate.media import ClipSource, MediaDecoder, PooledDecoder
 from vaemo_annotate.pilot import Estimate, estimate, write_page
+from vaemo_annotate.probes.canaries import ask_canaries
 from vaemo_annotate.progress import Display, RunCounts
 from vaemo_annotate.prompt import Prompt, load_prompt
 from vaemo_annotate.references import reference_clips, speaker_of
@@ -111,12 +112,14 @@ async def _run(
         stack.enter_context(ledger)
         pool = stack.enter_context(decoding_pool(workers, preload="vaemo_annotate.media"))
         async with open_engine(settings, prompt, folder.server_log, display.announce) as opened:
+            parts = RunParts(prompt, ledger, None, seed)
+            canaries = await ask_canaries(settings.canaries, opened, parts, display.announce)
             began = time.monotonic()  # measuring the speakers is part of what a pilot tells the time of
             book = _cue_book(opened.identity, prompt, manifest, pool, ledger)
             if book:
                 await _meet_speakers(book, settings, manifest, seed or 0, workers, display)
             counts = RunCounts(total)
-            engine = opened.engine(RunParts(prompt, ledger, book, seed, counts.note_reply))
+            engine = opened.engine(replace(parts, book=book, on_reply=counts.note_reply))
             decoder = PooledDecoder(manifest.root, prompt.media, prompt.inputs, pool)
             pump = ClipPump(engine, decoder, ledger, counts, settings.samples)
             rows = select_clips(manifest, settings, seed or 0)
@@ -126,6 +129,7 @@ async def _run(
         seconds = time.monotonic() - began
         assert counts.done == total, f"{counts.done} outcomes for {total} clips"
         record = run_record(settings, prompt, prompt_text, manifest, opened, counts, seed, started_at)
+        record["canaries"] = canaries.to_dict()
         target = RunFolder(folder.pilot) if settings.pilot else folder
         write_results(target, manifest, ledger, opened.identity, prompt, record)
     if not settings.pilot:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from vaemo_annotate.pilot import pilot_lines
+from vaemo_annotate.probes.canaries import canary_line
 from vaemo_annotate.prompt import load_prompt
 from vaemo_annotate.run import RunSummary
 from vaemo_annotate.settings import RunSettings
@@ -39,6 +40,8 @@ def summary_lines(summary: RunSummary) -> Iterator[str]:
         f"in {summary.folder}; rejects: {rejects}; "
         f"{counts.replies:,} replies asked for now, the others were in the ledger"
     )
+    if line := canary_line(summary.record["canaries"]):
+        yield line
     if summary.record["pilot"]:
         yield from pilot_lines(summary)
     elif summary.record["settings"]["shard"]:

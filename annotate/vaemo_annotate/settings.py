@@ -10,6 +10,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 EngineName = Literal["auto", "vllm", "endpoint", "cues"]
+CanaryMode = Literal["stop", "warn", "off"]
+"""What a run does when a clip of planted truth shows that the server ignores or invents a modality."""
 Concurrency = Literal["auto"] | int
 MAX_CONCURRENCY = 4096
 MANAGED_FLAGS = ("--api_key", "--host", "--port", "--model", "--served_model_name")
@@ -47,6 +49,7 @@ class RunSettings(BaseModel):
     samples: int = Field(default=1, ge=1, le=1000)
     shard: Shard | None = None
     pilot: int | None = Field(default=None, ge=1)
+    canaries: CanaryMode = "stop"
     max_reject_rate: float = Field(default=0.2, ge=0, le=1)
     vllm_python: Path | None = None
     vllm_args: str = ""

@@ -63,7 +63,7 @@ class Desk:
         self.ledger = ledger
         self.replies: list[Reply] = []
         self.book = Book(found)
-        self.engine = CuesEngine(self.book, ledger, FixedConcurrency(2), seed, self.replies.append)  # type: ignore[arg-type]
+        self.engine = CuesEngine(self.book, ledger, FixedConcurrency(2), seed, self.replies.append)
 
     async def caption(self, sample_index: int = 0, clip: Clip = CLIP) -> Any:
         return await self.engine.caption(ClipSource(clip, NoDecoder(), self.ledger), sample_index)

@@ -157,7 +157,7 @@ def test_all_faults_of_a_prompt_are_told_at_once(tmp_path: Path) -> None:
 def run_against(workspace: Workspace, url: str, *options: str | Path, out: str = "out") -> list[str | Path]:
     """Return a run's arguments."""
     arguments: list[str | Path] = ["run", "--prompt", PROMPTS / "cot_v2.yaml", "--clips", workspace.manifest]
-    return [*arguments, "--out", workspace.folder / out, "--endpoint", url, *options]
+    return [*arguments, "--out", workspace.folder / out, "--endpoint", url, "--canaries", "off", *options]
 
 
 def test_an_endpoint_that_is_not_there(workspace: Workspace) -> None:

@@ -251,6 +251,7 @@ def managed_command(workspace: Workspace, prompt: Path, out: str, *more: str) ->
     ]
     arguments += ["--engine", "vllm", "--vllm-python", str(python), "--model", str(model)]
     arguments += ["--vllm-args", " ".join(vllm_arguments()), "--max-reject-rate", "1", "--limit", "4"]
+    arguments += ["--canaries", "off"]
     return [*COMMAND, *arguments, *more]
 
 

@@ -1,12 +1,13 @@
 """A scripted chat server for faults that a real one cannot be made to show on demand.
 
-    python -m tests.support.fake_server --port 0 --port-file FILE [--latency-s 0.0]
+    python -m tests.support.fake_server --port 0 --port-file FILE [--latency-s 0.0] [--words --ears good --eyes good]
 
 Replies are valid for the request's JSON Schema and a pure function of the request's text and media, so two
 runs against it give the same captions. `POST /_script` takes a list of faults, each `{"kind", "match", "times",
 …}`; the first one whose `match` is part of the request's text and whose `times` are not used up is applied.
 `GET /_log` tells what was asked: the number of requests, how often each one came, and how often each good
-reply was given.
+reply was given. With `--words` replies tell what is in the media (`tests.support.senses`), as well as `--ears` hear
+and `--eyes` see; otherwise they are words drawn by the request's digest.
 
 Kinds: `slow` (seconds), `throttle` (HTTP 429 with retry_after), `error` (status), `hang`, `truncated`,
 `invalid_json`, `schema`, `whitespace`, `repetitive`, `empty`, `refusal`, `reset` (drops the connection),
@@ -27,6 +28,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from tests.support.senses import Senses
+
 _WORDS = (  # noqa: SIM905 (readable as it is)
     "brows lowered raised eyes narrow wide gaze down lip corners pulled pressed jaw open head tilted still voice "
     "soft loud pitch falling rising slow fast pauses breath steady trembling shoulders turns speaks while mouth "
@@ -37,9 +40,12 @@ _WORDS = (  # noqa: SIM905 (readable as it is)
 class FakeServer:
     """The state of one fake server."""
 
-    def __init__(self, model: str = "fake-omni", latency_s: float = 0.0, vllm: bool = True) -> None:
-        """Serve `model`; `vllm` makes it answer /version like vLLM."""
+    def __init__(
+        self, model: str = "fake-omni", latency_s: float = 0.0, vllm: bool = True, senses: Senses | None = None
+    ) -> None:
+        """Serve `model`; `vllm` makes it answer /version like vLLM; with `senses` it tells what is in the media."""
         self.model = model
+        self.senses = senses
         self.latency_s = latency_s
         self.vllm = vllm
         self.seen: Counter[str] = Counter()
@@ -112,7 +118,8 @@ class FakeServer:
             answer = await self._faulty(request, fault, body)
             if answer is not None:
                 return answer
-        reply = make_reply(body, raw)
+        is_trial = "This is a trial" in text
+        reply = make_reply(body, raw) if self.senses is None or is_trial else self.senses.reply(body)
         if "This is a trial" not in text:
             self.replies[hashlib.sha256(reply.encode()).hexdigest()] += 1
         return completion(body, reply, "stop")
@@ -240,8 +247,12 @@ def main() -> None:
     parser.add_argument("--latency-s", type=float, default=0.0)
     parser.add_argument("--not-vllm", action="store_true")
     parser.add_argument("--model", default="fake-omni")
+    parser.add_argument("--words", action="store_true")
+    parser.add_argument("--ears", choices=["good", "deaf", "invents"], default="good")
+    parser.add_argument("--eyes", choices=["good", "blind", "invents"], default="good")
     arguments = parser.parse_args()
-    server = FakeServer(arguments.model, arguments.latency_s, vllm=not arguments.not_vllm)
+    senses = Senses(arguments.ears, arguments.eyes) if arguments.words else None
+    server = FakeServer(arguments.model, arguments.latency_s, vllm=not arguments.not_vllm, senses=senses)
     asyncio.run(serve(server, arguments.port, arguments.port_file))
 
 

@@ -31,10 +31,10 @@ class Workspace:
         return self.folder / "clips.parquet"
 
     def run_command(self, endpoint: str, out: str = "out", prompt: Path | None = None, **options: Any) -> list[str]:
-        """Return the command of a run against an endpoint."""
+        """Return the command of a run against an endpoint, without canaries unless `canaries` says otherwise."""
         arguments = ["run", "--prompt", str(prompt or PROMPTS / "cot_v2.yaml"), "--clips", str(self.manifest)]
         arguments += ["--out", str(self.folder / out), "--endpoint", endpoint]
-        for name, value in options.items():
+        for name, value in ({"canaries": "off"} | options).items():
             arguments += [f"--{name.replace('_', '-')}", str(value)]
         return [*COMMAND, *arguments]
 

@@ -1,4 +1,4 @@
-"""The two Protocols of annotation, and the records that pass through them.
+"""The Protocols of annotation, and the records that pass through them.
 
 An Engine turns a clip into a Caption or a Reject. The chat engines share one step runner over a
 ChatBackend, which turns a request into a Reply.
@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vaemo_annotate.engines.request import ChatRequest
 from vaemo_annotate.media import ClipSource
 from vaemo_annotate.reply import Reply
+from vaemo_clips.clip import Clip
+
+if TYPE_CHECKING:
+    from vaemo_annotate.cue_book import ClipCues
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,14 @@ class Engine(Protocol):
 
     async def caption(self, source: ClipSource, sample_index: int) -> Outcome:
         """Caption one sample of one clip; never raises for a fault of the clip."""
+        ...
+
+
+class CueSource(Protocol):
+    """Knows what was measured in a clip."""
+
+    async def cues_of(self, clip: Clip) -> ClipCues:
+        """Return a clip's cues. Raises MediaError."""
         ...
 
 

@@ -6,7 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from vaemo_annotate.engines.base import Caption, ChatBackend, ModelIdentity, Outcome, Reject, RequestFailed, StepRecord
+from vaemo_annotate.engines.base import (
+    Caption,
+    ChatBackend,
+    CueSource,
+    ModelIdentity,
+    Outcome,
+    Reject,
+    RequestFailed,
+    StepRecord,
+)
 from vaemo_annotate.engines.remedy import Answered, Ask, GiveUp, next_move
 from vaemo_annotate.engines.request import ChatRequest, Dialect, audio_parts, request_key, video_parts
 from vaemo_annotate.template import render
@@ -14,7 +23,7 @@ from vaemo_annotate.wording.cue_text import cue_texts
 from vaemo_clips.errors import MediaError
 
 if TYPE_CHECKING:
-    from vaemo_annotate.cue_book import ClipCues, CueBook
+    from vaemo_annotate.cue_book import ClipCues
     from vaemo_annotate.ledger import Ledger
     from vaemo_annotate.media import ClipSource, EncodedMedia, MediaFacts
     from vaemo_annotate.prompt import Prompt, Step
@@ -54,7 +63,7 @@ class ChatEngine:
         seed: int | None,
         on_reply: Callable[[Reply], None] = lambda reply: None,
         gone: Callable[[], str | None] = lambda: None,
-        book: CueBook | None = None,
+        book: CueSource | None = None,
     ) -> None:
         """Caption with `prompt`; where there is a seed, sample k is drawn with `seed + k`.
 

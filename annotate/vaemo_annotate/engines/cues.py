@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from vaemo_annotate.engines.base import Caption, ModelIdentity, Outcome, Reject, StepRecord
+from vaemo_annotate.engines.base import Caption, CueSource, ModelIdentity, Outcome, Reject, StepRecord
 from vaemo_annotate.engines.request import request_key
 from vaemo_annotate.reply import Reply
 from vaemo_annotate.wording.affect import Affect, judge
@@ -24,7 +24,7 @@ from vaemo_clips.errors import MediaError
 
 if TYPE_CHECKING:
     from vaemo_annotate.concurrency import ConcurrencyLimit
-    from vaemo_annotate.cue_book import ClipCues, CueBook
+    from vaemo_annotate.cue_book import ClipCues
     from vaemo_annotate.ledger import Ledger
     from vaemo_annotate.media import ClipSource
 
@@ -51,7 +51,7 @@ class CuesEngine:
 
     def __init__(
         self,
-        book: CueBook,
+        book: CueSource,
         ledger: Ledger,
         limit: ConcurrencyLimit,
         seed: int | None,

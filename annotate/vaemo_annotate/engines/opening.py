@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from vaemo_annotate.concurrency import AutoConcurrency, ConcurrencyLimit, FixedConcurrency
-from vaemo_annotate.engines.base import Engine, ModelIdentity
+from vaemo_annotate.engines.base import CueSource, Engine, ModelIdentity
 from vaemo_annotate.engines.chat import ChatEngine
 from vaemo_annotate.engines.cues import CuesEngine
 from vaemo_annotate.engines.cues import identity as cues_identity
@@ -30,7 +30,6 @@ from vaemo_annotate.settings import RunSettings
 from vaemo_clips.errors import ServerError
 
 if TYPE_CHECKING:
-    from vaemo_annotate.cue_book import CueBook
     from vaemo_annotate.ledger import Ledger
     from vaemo_annotate.reply import Reply
 
@@ -43,9 +42,9 @@ class RunParts:
 
     prompt: Prompt
     ledger: Ledger
-    book: CueBook | None
+    book: CueSource | None
     seed: int | None
-    on_reply: Callable[[Reply], None]
+    on_reply: Callable[[Reply], None] = lambda reply: None
 
 
 class OpenEngine(Protocol):
