@@ -16,7 +16,7 @@ app = typer.Typer(
     name="vaemo-annotate",
     help="Clips in, emotion captions out.\n\n"
     "index a folder of clips, run a chain-of-thought prompt over them on a multimodal LLM, "
-    "show what came of it, push it to the Hugging Face Hub.",
+    "check what came of it, review it, push it to the Hugging Face Hub.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -36,8 +36,12 @@ ANNOTATE_MODULES = frozenset(
         "jsonschema",
         "matplotlib",
         "orjson",
+        "py3langid",
+        "pyemotionwheel",
+        "rensa",
         "scipy",
         "tenacity",
+        "vaderSentiment",
     }
 )
 """What the extra `annotate` brings; a base install has none of them."""
@@ -89,6 +93,9 @@ def run(
     samples: Annotated[int, typer.Option(min=1, help="Captions a clip; sample k is drawn with seed + k.")] = 1,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only part I of N, for N machines.")] = None,
     pilot: Annotated[int | None, typer.Option(min=1, help="Try N random clips; say what all would cost.")] = None,
+    canaries: Annotated[
+        str, typer.Option(help="stop | warn | off: when clips of planted truth show that sound or picture is ignored.")
+    ] = "stop",
     max_reject_rate: Annotated[float, typer.Option(min=0, max=1, help="Exit 1 above this share of rejects.")] = 0.2,
     vllm_python: Annotated[Path | None, typer.Option(help="Python of the environment that has vLLM.")] = None,
     vllm_args: Annotated[str, typer.Option(help="Further arguments for vLLM's server, as one string.")] = "",
@@ -110,7 +117,8 @@ def run(
 
     settings = read_settings(
         prompt=prompt, clips=clips, out=out, engine=engine, model=model, endpoint=endpoint, concurrency=concurrency,
-        limit=limit, seed=seed, samples=samples, shard=shard, pilot=pilot, max_reject_rate=max_reject_rate,
+        limit=limit, seed=seed, samples=samples, shard=shard, pilot=pilot, canaries=canaries,
+        max_reject_rate=max_reject_rate,
         vllm_python=vllm_python, vllm_args=vllm_args, workers=workers, request_timeout_s=request_timeout,
         patience_s=patience, startup_timeout_s=startup_timeout,
     )  # fmt: skip
@@ -209,17 +217,104 @@ def doctor(
 
 
 @app.command()
+def check(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A finished run folder.")],
+    rules: Annotated[Path | None, typer.Option(help="Rules YAML; the shipped one unless given.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores unless given.")] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure face and voice of clips whose captions carry no cues.")
+    ] = False,
+    ablate: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="First ask the model about N clips again: muted, blanked, swapped."),
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="With --ablate: the server's URL; the run's own unless given.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="With --ablate: model id; the run's own unless given.")] = None,
+    vllm_python: Annotated[Path | None, typer.Option(help="With --ablate: Python that has vLLM.")] = None,
+) -> None:
+    """Judge every caption by written rules: keep or drop, with typed reasons. Nothing is deleted.
+
+    form (length, language, repetition, copies, refusals, cut-off replies), leaks (label, transcript, names, identity,
+    dataset), grounding (statements about face and voice against what was measured), consistency (emotions against
+    valence and arousal), agreement (over the samples of a clip). Verdicts go to OUT/verdicts.parquet, which
+    `report`, `review`, `push` and `vaemo-train stage2` use.
+
+    --ablate N asks the run's model about N clips once more without their sound, without their picture, and with the
+    sound of another clip: statements that survive the loss of what they are about are made up.
+    """
+    if ablate is not None:
+        from vaemo_annotate.probes.ablation_command import ablate_with_summary
+
+        ablate_with_summary(out, ablate, endpoint=endpoint, model=model, vllm_python=vllm_python)
+    from vaemo_annotate.quality.check_command import check_with_summary
+
+    check_with_summary(out, rules, workers, measure)
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A finished run folder.")],
+    file: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.html", help="OUT/report.html unless given.")
+    ] = None,
+    price_in: Annotated[float | None, typer.Option(min=0, help="Price of a million prompt tokens.")] = None,
+    price_out: Annotated[float | None, typer.Option(min=0, help="Price of a million generated tokens.")] = None,
+    examples: Annotated[int, typer.Option(min=0, help="Examples at random, and as many at risk.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw of examples.")] = 0,
+) -> None:
+    """Write one HTML page about a run: counts, rejects, what was found, cue support, drift, cost, examples.
+
+    The page holds its pictures itself and asks nothing of the network: send it to a colleague as it is.
+    """
+    from vaemo_annotate.report.report_command import report_with_summary
+
+    report_with_summary(out, file, price_in, price_out, examples, seed)
+
+
+@app.command()
+def review(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A finished run folder.")],
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port; the first free one from 8765 unless given.")
+    ] = None,
+    annotator: Annotated[str | None, typer.Option(help="Your name; the page asks unless given.")] = None,
+    order: Annotated[str, typer.Option(help="risk (doubtful ones first, some at random) | random | dataset.")] = "risk",
+    count: Annotated[int | None, typer.Option(min=1, help="Only so many captions.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the order; the same for all annotators.")] = 0,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in your browser.")] = True,
+) -> None:
+    """Watch, hear and judge captions on a web page of this machine: accept, fix or reject, by keyboard.
+
+    The page is served on 127.0.0.1 alone. Verdicts go to OUT/verdicts.parquet and outrank those of `check`; several
+    people may judge at once, and their agreement is shown.
+    """
+    from vaemo_annotate.review.review_command import review_with_summary
+
+    review_with_summary(out, port, annotator, order, count, seed, open_browser)
+
+
+@app.command()
 def push(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A finished run folder.")],
     repo: Annotated[str, typer.Option(help="Dataset on the Hugging Face Hub: USER/NAME.")],
     private: Annotated[bool, typer.Option("--private", help="Make the dataset private.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the files and the card.")] = False,
     license_id: Annotated[str | None, typer.Option("--license", help="Licence of the captions, as cc-by-4.0.")] = None,
+    with_media: Annotated[
+        bool,
+        typer.Option("--with-media", help="Also the clips whose column 'license' in the manifest allows it."),
+    ] = False,
 ) -> None:
-    """Publish the captions on the Hugging Face Hub, with a card made from the run; never any media."""
+    """Publish the kept captions and all verdicts on the Hugging Face Hub, with a card made from the run.
+
+    No media go along, unless --with-media is given and the manifest says of a clip that its licence allows it.
+    --dry-run shows every file and the card and contacts nobody. The token is that of `hf auth login` or HF_TOKEN.
+    """
     from vaemo_annotate.push_command import push_with_summary
 
-    push_with_summary(out, repo, private=private, dry_run=dry_run, license_id=license_id)
+    push_with_summary(out, repo, private=private, dry_run=dry_run, license_id=license_id, with_media=with_media)
 
 
 def main() -> None:

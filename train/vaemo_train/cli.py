@@ -24,6 +24,7 @@ TRAIN_MODULES = frozenset(
         "PIL",
         "accelerate",
         "ai_edge_litert",
+        "huggingface_hub",
         "matplotlib",
         "safetensors",
         "scipy",
@@ -454,6 +455,25 @@ def embed(
         source, model, out, precision=precision, workers=workers, modality=modality, windows=windows,
         window_step_s=window_step, per_window=per_window, pooling=pooling, layers=layers, batch_size=batch_size,
     )  # fmt: skip
+
+
+@app.command()
+def push(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run of stage1, stage2 or finetune.")],
+    repo: Annotated[str, typer.Option(help="Model on the Hugging Face Hub: USER/NAME.")],
+    private: Annotated[bool, typer.Option("--private", help="Make the model private.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the files and the card.")] = False,
+    license_id: Annotated[
+        str | None, typer.Option("--license", help="Licence of the weights, as cc-by-nc-4.0.")
+    ] = None,
+) -> None:
+    """Publish a trained model on the Hugging Face Hub: weights, settings, scores and a card; no training state.
+
+    --dry-run shows every file and the card and contacts nobody. The token is that of `hf auth login` or HF_TOKEN.
+    """
+    from vaemo_train.push.push_command import push_with_summary
+
+    push_with_summary(run, repo, private=private, dry_run=dry_run, license_id=license_id)
 
 
 def main() -> None:

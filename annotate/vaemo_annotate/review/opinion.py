@@ -1,0 +1,99 @@
+"""What the software says of a caption: the verdict that `check` wrote, and each finding with its place in the text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from vaemo_annotate.quality.check_record import RECORD_FILE
+from vaemo_annotate.quality.finding import Finding
+from vaemo_annotate.quality.grounding import segments
+from vaemo_annotate.quality.judgement import JudgedClaim
+from vaemo_annotate.quality.measured_cues import cues_of
+from vaemo_annotate.quality.row_checks import ClipChecks
+from vaemo_annotate.quality.settings import CheckSettings, load_settings
+from vaemo_annotate.review.sheet import Judged, Mark
+from vaemo_annotate.verdict_table import software_verdicts
+from vaemo_annotate.wording.measures import human_name
+from vaemo_clips.verdict import CaptionKey, Verdict
+
+_OF_OTHERS: Final = {
+    "form.near_duplicate": "it says nearly the same as the caption of another clip",
+    "agreement.minority": "most samples of this clip name another emotion",
+    "agreement.low": "the samples of this clip do not agree",
+    "ablation.sound_invented": "with the sound muted, sound was described all the same",
+    "ablation.picture_invented": "with the picture blanked, a face was described all the same",
+    "ablation.sound_ignored": "what was heard made no difference to what was said of it",
+    "ablation.picture_ignored": "what was seen made no difference to what was said of it",
+}
+"""Findings that rest on more than the caption itself, in words."""
+_STATES: Final = {
+    "supported": "supported",
+    "contradicted": "contradicted",
+    "not_measurable": "not measurable",
+    "unclear": "too close to tell",
+}
+_AGAINST: Final = {"speaker": "from the speaker's other clips", "people": "from other people"}
+
+
+class Opinion:
+    """What `check` wrote of a run's captions, and the same checks once more for the caption that is looked at."""
+
+    def __init__(self, out: Path) -> None:
+        """Read the verdicts of the run folder `out`, where there are any. Raises CaptionError."""
+        self.verdicts: Mapping[CaptionKey, Verdict] = {verdict.key: verdict for verdict in software_verdicts(out)}
+        self._rules = rules_of(out)
+        self._cues = cues_of(out)
+        self._checks = ClipChecks(self._rules, self._cues)
+
+    def of(self, row: Mapping[str, Any], digest: str) -> Judged:
+        """Judge one caption; a verdict on other words than `digest` says does not count."""
+        verdict = self.verdicts.get((row["clip_id"], row["sample_index"] or 0))
+        if verdict is not None and verdict.caption_sha256 not in (None, digest):
+            verdict = None
+        found = self._checks.of_row(row).findings
+        findings = list(found) if verdict is None else _explained(verdict, found)
+        cues = self._cues(row)
+        claims = segments({**row, "cues": cues}, self._rules.grounding)
+        claim_marks = [_claim_mark(one) for of_column in claims.values() for _, _, one in of_column]
+        return Judged(verdict, findings, [*claim_marks, *_finding_marks(findings)], cues)
+
+
+def rules_of(out: Path) -> CheckSettings:
+    """Return the rules that the run was checked by; the shipped ones where it was not, or by an older version."""
+    try:
+        record = json.loads((out / RECORD_FILE).read_text(encoding="utf-8"))
+        return CheckSettings.model_validate(record["settings"])
+    except (OSError, ValueError, KeyError, TypeError, ValidationError):
+        return load_settings()
+
+
+def _explained(verdict: Verdict, found: Sequence[Finding]) -> list[Finding]:
+    """The verdict's reasons in its order, each with the details that looking again at the caption gives."""
+    explained: list[Finding] = []
+    for reason in verdict.reasons:
+        same = [finding for finding in found if finding.reason == reason]
+        explained += same or [Finding(reason, _OF_OTHERS.get(reason, ""))]
+    return explained
+
+
+def _finding_marks(findings: Sequence[Finding]) -> list[Mark]:
+    """Marks of findings that no claim's colour shows already."""
+    return [
+        Mark(finding.column, *finding.span, "finding", f"{finding.reason}: {finding.detail}")
+        for finding in findings
+        if finding.column is not None and finding.span is not None and finding.reason != "grounding.contradicted"
+    ]
+
+
+def _claim_mark(one: JudgedClaim) -> Mark:
+    said = f"{'not ' * one.claim.is_negated}{one.claim.aspect.replace('_', ' ')} {one.claim.direction}"
+    note = f"{said}: {_STATES[one.state]}"
+    if one.cue is not None and one.value is not None:
+        note += f" ({human_name(one.cue)} is {one.value:.3g}"
+        note += f", {one.sd:+.1f} sd {_AGAINST.get(one.against or '', '')})" if one.sd is not None else ")"
+    return Mark(one.claim.column, *one.claim.span, one.state, note)
