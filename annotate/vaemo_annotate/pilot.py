@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import time
 from collections.abc import Iterator
@@ -13,21 +12,18 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from vaemo_annotate.dataset import load_rows
-from vaemo_annotate.media import encode_jpeg
+from vaemo_annotate.frame_strip import frame_strip
 from vaemo_annotate.progress import RunCounts, duration_text
 from vaemo_annotate.run_folder import RunFolder
+from vaemo_clips.clip import Clip
 from vaemo_clips.errors import MediaError
 from vaemo_clips.manifest import Manifest
-from vaemo_clips.timeline import frame_times
 from vaemo_clips.transcode import cut
-from vaemo_clips.video import decode_frames
 from vaemo_clips.whole_file import write_text
 
 if TYPE_CHECKING:
     from vaemo_annotate.run import RunSummary
 
-_STRIP_FRAMES = 6
-_STRIP_SHORT_SIDE_PX = 120
 _PREVIEW_SHORT_SIDE_PX = 240
 
 
@@ -112,19 +108,17 @@ def _card(manifest: Manifest, clip: Any, rows: list[dict[str, Any]], previews: P
     return {
         "clip": clip,
         "rows": rows,
-        "strip": _strip(path, clip) if clip.has_video else [],
+        "strip": _strip(path, clip),
         "preview": _preview(path, clip, previews),
     }
 
 
-def _strip(path: Path, clip: Any) -> list[str]:
-    """Return a few frames as data URLs; none where the clip cannot be decoded (its reject says why)."""
-    times = frame_times(clip.begin_s, clip.duration_s, fps=100.0, max_frames=_STRIP_FRAMES)
+def _strip(path: Path, clip: Clip) -> list[str]:
+    """Return a few frames; none where the clip cannot be decoded (its reject says why)."""
     try:
-        frames = decode_frames(path, times, short_side_px=_STRIP_SHORT_SIDE_PX)
+        return frame_strip(path, clip)
     except MediaError:
         return []
-    return ["data:image/jpeg;base64," + base64.b64encode(encode_jpeg(image)).decode() for image in frames.images]
 
 
 def _preview(path: Path, clip: Any, previews: Path) -> dict[str, str] | None:
