@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -280,7 +280,9 @@ def review(
         int | None, typer.Option(min=0, max=65535, help="Port; the first free one from 8765 unless given.")
     ] = None,
     annotator: Annotated[str | None, typer.Option(help="Your name; the page asks unless given.")] = None,
-    order: Annotated[str, typer.Option(help="risk (doubtful ones first, some at random) | random | dataset.")] = "risk",
+    order: Annotated[
+        Literal["risk", "random", "dataset"], typer.Option(help="risk: doubtful ones first, 30 % at random.")
+    ] = "risk",
     count: Annotated[int | None, typer.Option(min=1, help="Only so many captions.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the order; the same for all annotators.")] = 0,
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in your browser.")] = True,

@@ -11,11 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.caption_folders import shard_rows, write_captions, write_verdicts
+from vaemo_clips.caption import caption_digest
 from vaemo_clips.errors import CaptionError
+from vaemo_clips.verdict import Verdict
 from vaemo_train.captions.caption import Caption, read_captions
 from vaemo_train.captions.found import find_caption_datasets
 from vaemo_train.captions.joined import Captions, join_captions
-from vaemo_train.captions.verdicts import Verdict, read_verdicts
+from vaemo_train.captions.verdicts import read_verdicts
 
 CLIPS = ["a", "b", "c"]
 FIX = {"verdict": "fixed", "fixed_description": " Mended. "}
@@ -107,19 +109,61 @@ def test_a_verdict_on_one_copy_of_a_caption_is_on_all_copies(tmp_path: Path) -> 
 def test_verdicts_are_read_as_they_stand(tmp_path: Path) -> None:
     write_captions(tmp_path, [{"clip_id": "a"}])
     write_verdicts(tmp_path, [{"clip_id": "a", **FIX, "at": LATE}])
-    assert only_caption(tmp_path).verdict == Verdict("fixed", LATE, "Mended.")
+    [dataset] = find_caption_datasets(tmp_path)
+    verdict = Verdict("a", 0, "fixed", by="review", at=LATE, fixed_description=" Mended. ")
+    assert read_verdicts(dataset) == {("a", 0): (verdict,)}
+    assert only_caption(tmp_path).verdict == verdict
+
+
+def test_a_person_outranks_the_software_and_of_people_the_majority_counts(tmp_path: Path) -> None:
+    software = {"clip_id": "a", "verdict": "drop", "by": "check", "at": LATE}
+    kept = [{"clip_id": "a", "verdict": "keep", "by": name, "at": EARLY} for name in ("ann", "bea")]
+    against = [{"clip_id": "a", "verdict": "drop", "by": name, "at": EARLY} for name in ("cem", "dan")]
+    assert judged(tmp_path / "software", software).counts.dropped == 1
+    assert judged(tmp_path / "person", software, kept[0]).counts.dropped == 0
+    assert judged(tmp_path / "majority", software, *kept, against[0]).counts.dropped == 0
+    assert judged(tmp_path / "tie", *kept, *against).counts.dropped == 1
+
+
+def test_verdicts_on_all_copies_decide_together(tmp_path: Path) -> None:
+    for name, by, word, at in (("first", "ann", "keep", EARLY), ("second", "check", "drop", LATE)):
+        write_captions(tmp_path / name, [{"clip_id": clip} for clip in CLIPS])
+        write_verdicts(tmp_path / name, [{"clip_id": "a", "verdict": word, "by": by, "at": at}])
+    assert joined(tmp_path).counts.dropped == 0
+
+
+def test_a_verdict_on_the_words_that_stand_there_counts(tmp_path: Path) -> None:
+    write_captions(tmp_path, [{"clip_id": clip} for clip in CLIPS])
+    [dataset] = find_caption_datasets(tmp_path)
+    digest = caption_digest(dataset.rows.to_pylist()[0])
+    write_verdicts(tmp_path, [{"clip_id": "a", "verdict": "drop", "caption_sha256": digest}])
+    assert joined(tmp_path).counts.dropped == 1
+
+
+@pytest.mark.parametrize(("by", "command"), [("check", "check"), ("ann", "review")])
+def test_a_verdict_on_other_words_is_refused_with_who_can_renew_it(tmp_path: Path, by: str, command: str) -> None:
+    pattern = (
+        rf"on clip 'a', sample 0, by '{by}', is on other words than .* now; run `vaemo-annotate {command} .*` again"
+    )
+    with pytest.raises(CaptionError, match=pattern):
+        judged(tmp_path, {"clip_id": "a", "verdict": "keep", "by": by, "caption_sha256": "0" * 64})
+
+
+def test_a_stale_verdict_of_the_software_does_not_matter_where_a_person_judged(tmp_path: Path) -> None:
+    stale = {"clip_id": "a", "verdict": "keep", "by": "check", "caption_sha256": "0" * 64}
+    assert judged(tmp_path, stale, {"clip_id": "a", "verdict": "drop"}).counts.dropped == 1
 
 
 @pytest.mark.parametrize("text", [None, "", "  \n"])
 def test_fixed_without_a_description_is_refused(tmp_path: Path, text: str | None) -> None:
-    pattern = r"verdicts.parquet: the verdict on clip 'a', sample 0, is 'fixed' with an empty fixed_description; mend"
+    pattern = r"verdicts.parquet: the verdict on clip 'a', sample 0, is 'fixed' with fixed_description .*; mend"
     with pytest.raises(CaptionError, match=pattern):
         judged(tmp_path, {"clip_id": "a", "verdict": "fixed", "fixed_description": text})
 
 
 @pytest.mark.parametrize("word", ["Drop", "maybe", None])
 def test_another_word_is_refused(tmp_path: Path, word: str | None) -> None:
-    pattern = rf"the verdict on clip 'c', sample 0, is {word!r}; it must be one of keep, drop, fixed: mend the file"
+    pattern = rf"the verdict on clip 'c', sample 0, is {word!r}; it must be one of keep, drop, fixed; mend the file"
     with pytest.raises(CaptionError, match=pattern):
         judged(tmp_path, {"clip_id": "c", "verdict": word})
 
@@ -127,7 +171,7 @@ def test_another_word_is_refused(tmp_path: Path, word: str | None) -> None:
 @pytest.mark.parametrize("key", [{"clip_id": "gone"}, {"clip_id": "a", "sample_index": 3}])
 def test_a_verdict_on_a_caption_that_is_not_there_is_refused_by_its_name(tmp_path: Path, key: dict[str, Any]) -> None:
     clip, sample = key["clip_id"], key.get("sample_index", 0)
-    pattern = rf"of the captions judged, .*dataset does not have 1 \(the first: clip '{clip}', sample {sample}\)"
+    pattern = rf"dataset does not have 1 \(the first: clip '{clip}', sample {sample}\).*`vaemo-annotate check"
     with pytest.raises(CaptionError, match=pattern):
         judged(tmp_path, {**key, "verdict": "keep"})
 
@@ -136,11 +180,14 @@ def test_a_file_that_is_no_table_of_verdicts_is_refused(tmp_path: Path) -> None:
     run = write_captions(tmp_path, [{"clip_id": "a"}])
     [dataset] = find_caption_datasets(run)
     (run / "verdicts.parquet").write_bytes(b"drop a")
-    with pytest.raises(CaptionError, match=r"verdicts.parquet: cannot be read \(.*\); mend the file, or delete"):
+    with pytest.raises(CaptionError, match=r"verdicts.parquet cannot be read \(.*\); mend it, or delete it and check"):
         read_verdicts(dataset)
+
+
+def test_a_table_with_no_more_than_captions_and_verdicts_is_enough(tmp_path: Path) -> None:
+    run = write_captions(tmp_path, [{"clip_id": clip} for clip in CLIPS])
     pq.write_table(pa.table({"clip_id": ["a"], "verdict": ["drop"]}), run / "verdicts.parquet")
-    with pytest.raises(CaptionError, match=r"verdicts.parquet: there is no column sample_index; mend the file"):
-        read_verdicts(dataset)
+    assert joined(tmp_path).counts.dropped == 1
 
 
 def test_all_captions_dropped_leave_nothing(tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from vaemo_clips.errors import CaptionError
+from vaemo_clips.verdict import Verdict, decide
 from vaemo_train.captions.content import Content, contents
 from vaemo_train.captions.found import CaptionDataset
 from vaemo_train.captions.paths import DESCRIPTION_OF, PATHS
-from vaemo_train.captions.verdicts import DROP, FIXED, Verdict, read_verdicts
+from vaemo_train.captions.verdicts import read_verdicts
 
 _AFFECT = PATHS.index("affect")
 _SOURCE = ("engine", "model", "model_revision", "prompt_sha256", "sample_index", "seed", "request_sha256")
@@ -19,7 +20,10 @@ _SOURCE = ("engine", "model", "model_revision", "prompt_sha256", "sample_index",
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """`descriptions` as written, one of each of PATHS; `source` is what tells captions of a clip apart (_SOURCE)."""
+    """`descriptions` as written, one of each of PATHS; `source` is what tells captions of a clip apart (_SOURCE).
+
+    `verdicts` are all that count on it and on its copies.
+    """
 
     clip_id: str
     content: Content
@@ -27,17 +31,22 @@ class Caption:
     descriptions: tuple[str | None, ...]
     emotions: tuple[str, ...]
     place: Path
-    verdict: Verdict | None = None
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The one that decides: people's before the software's, then the majority."""
+        return decide(self.verdicts)
 
     @property
     def is_dropped(self) -> bool:
         """Whether quality control left it out."""
-        return self.verdict is not None and self.verdict.word == DROP
+        return self.verdict is not None and self.verdict.verdict == "drop"
 
     @property
     def is_fixed(self) -> bool:
-        """Whether quality control replaced its affect description."""
-        return self.verdict is not None and self.verdict.word == FIXED
+        """Whether a person replaced its affect description."""
+        return self.verdict is not None and self.verdict.verdict == "fixed"
 
     def texts(self) -> dict[str, str]:
         """The descriptions that count, by path, without outer white space; those that are blank are left out."""
@@ -57,7 +66,7 @@ def read_captions(dataset: CaptionDataset) -> list[Caption]:
     names = ("clip_id", "sample_index", "emotions")
     columns = zip(*(rows[name].to_pylist() for name in names), contents(rows), sources, descriptions, strict=True)
     return [
-        Caption(clip_id, content, source, texts, _emotions(named), dataset.path, verdicts.get((clip_id, sample)))
+        Caption(clip_id, content, source, texts, _emotions(named), dataset.path, verdicts.get((clip_id, sample), ()))
         for clip_id, sample, named, content, source, texts in columns
     ]
 
@@ -65,8 +74,8 @@ def read_captions(dataset: CaptionDataset) -> list[Caption]:
 def without_copies(captions: Iterable[Caption]) -> tuple[list[Caption], int]:
     """Each caption once, in the order given, and how many copies were left out; a verdict on any copy is on all.
 
-    A copy is of the same clip and source. Of verdicts that differ the later one counts. Raises CaptionError for
-    copies that say different things.
+    A copy is of the same clip and source. The verdicts on all copies decide together, as if they were on one. Raises
+    CaptionError for copies that say different things.
     """
     single: dict[tuple[Any, ...], Caption] = {}
     copies = 0
@@ -77,8 +86,7 @@ def without_copies(captions: Iterable[Caption]) -> tuple[list[Caption], int]:
             continue
         _check_same(first, caption)
         copies += 1
-        verdicts = [verdict for verdict in (first.verdict, caption.verdict) if verdict is not None]
-        single[key] = replace(first, verdict=max(verdicts, key=lambda one: one.age_key, default=None))
+        single[key] = replace(single[key], verdicts=(*first.verdicts, *caption.verdicts))
     return list(single.values()), copies
 
 

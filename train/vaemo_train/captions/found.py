@@ -18,7 +18,7 @@ from vaemo_train.captions.run_marker import LEDGER, RECORD, VERDICTS, read_marke
 _NAMES = (
     "clip_id", "sha256", "start_s", "end_s", "sample_index", "engine", "model", "model_revision", "prompt_name",
     "prompt_version", "prompt_sha256", "request_sha256", "seed", "visual_description", "acoustic_description",
-    "affect_description", "emotions",
+    "affect_description", "emotions", "valence", "arousal", "confidence",
 )  # fmt: skip
 CAPTION_ROWS = pa.schema([caption_schema([]).field(name) for name in _NAMES])
 """The columns of a caption dataset that are read: the clip, the descriptions, and what identifies the caption."""

@@ -1,0 +1,155 @@
+"""What a text claims about a face and a voice: clause by clause, things bound to what they are said to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
+
+from vaemo_annotate.quality.claim_units import Unit, sentences
+from vaemo_annotate.quality.clause import Clause, clauses
+from vaemo_annotate.quality.lexicon import Assertion, Direction, Modality, load_lexicon
+
+Extent = Literal["clip", "part", "moment"]
+
+_REVERSED: dict[Direction, Direction] = {
+    "up": "down", "down": "up", "present": "down", "absent": "up", "usual": "usual",
+}  # fmt: skip
+_DENIED: dict[Direction, Direction] = {"present": "absent", "absent": "present"}
+_SPEECH_MOVES = frozenset({"mouth_opening", "mouth_motion"})
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One thing that a description says of a face or a voice.
+
+    `direction` up and down are against what is usual; a sign is present or absent. `is_negated`: the text denies
+    just this direction ("not raised"), and says nothing of the other. `span` is [begin, end) in the description and
+    `quote` the text there. `extent` tells whether it is said of the clip, a part of it or a moment, and `is_marked`
+    whether a strong state is claimed ("shouts").
+    """
+
+    aspect: str
+    direction: Direction
+    modality: Modality
+    column: str
+    span: tuple[int, int]
+    quote: str
+    hedged: bool = False
+    is_negated: bool = False
+    is_marked: bool = False
+    extent: Extent = "clip"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The claims of one text and how many clauses it has, with and without one."""
+
+    claims: tuple[Claim, ...]
+    num_clauses: int
+    num_telling: int
+
+
+def claims(text: str, column: str) -> list[Claim]:
+    """Return the claims of a description in the order of the text."""
+    return list(read(text, column).claims)
+
+
+@lru_cache(maxsize=4096)
+def read(text: str, column: str) -> Reading:
+    """Return the claims of a description with the number of its clauses."""
+    found: list[Claim] = []
+    num_clauses = num_telling = 0
+    carried: str | None = "voice" if column == "acoustic_description" else None
+    for units in sentences(text):
+        parts = clauses(units)
+        for part in parts:
+            own = list(_merged(_in_clause(part, text, column, carried)))
+            num_clauses += part.has_words
+            num_telling += bool(own)
+            found += own
+        carried = _last_topic(units) or carried
+    return Reading(tuple(found), num_clauses, num_telling)
+
+
+def _last_topic(units: list[Unit]) -> str | None:
+    topics = [unit.mark.topic for unit in units if unit.mark.topic not in (None, "other", "camera")]
+    return topics[0] if topics else None
+
+
+def _in_clause(clause: Clause, text: str, column: str, carried: str | None) -> Iterator[Claim]:
+    if clause.is_void:
+        return
+    used: set[int] = set()
+    said: list[tuple[int, int, Assertion]] = []
+    for at in range(clause.begin, clause.end):
+        for topic, assertion in _said_at(clause, at, carried, used):
+            said.append((at, at if topic is None else topic, assertion))
+    for at in range(clause.begin, clause.end):
+        mention = load_lexicon().mentions.get(clause.units[at].mark.topic or "")
+        if mention is not None and at not in used and not clause.is_compared(at):
+            said.append((at, at, mention))
+    for at, topic, assertion in sorted(said, key=lambda one: one[0]):
+        claim = _claim(clause, at, topic, assertion, text, column)
+        if claim is not None:
+            yield claim
+
+
+def _said_at(clause: Clause, at: int, carried: str | None, used: set[int]) -> Iterator[tuple[int | None, Assertion]]:
+    """Return what the unit asserts, with the thing that it is said of; things with a say are noted in `used`."""
+    mark = clause.units[at].mark
+    if clause.is_compared(at) or (mark.idiom is None and not mark.moves):
+        return
+    if mark.idiom is not None:
+        if not clause.belongs_elsewhere(at):
+            yield None, mark.idiom
+            used.update(clause.near(at))
+        return
+    table = load_lexicon().table
+    topics = clause.topics_of(at, lambda topic: any((topic, move) in table for move in mark.moves))
+    if topics is None and carried is not None and not clause.has_topic_before(at):
+        found = next((table[carried, move] for move in mark.moves if (carried, move) in table), None)
+        if found:
+            yield None, found
+    for index in topics or ():
+        used.add(index)
+        topic = clause.units[index].mark.topic or ""
+        found = next((table[topic, move] for move in mark.moves if (topic, move) in table), None)
+        if found is not None:
+            yield index, found
+
+
+def _claim(clause: Clause, at: int, topic: int, said: Assertion, text: str, column: str) -> Claim | None:
+    if said.aspect in _SPEECH_MOVES and clause.speaks and column != "acoustic_description":
+        return None
+    first, last = min(at, topic), max(at, topic)
+    direction = said.direction
+    if clause.is_reversed(at):
+        direction = _REVERSED[direction]
+    negators = clause.negators(first, last)
+    is_negated = len(negators) % 2 == 1
+    if is_negated and direction in _DENIED:
+        direction, is_negated = _DENIED[direction], False
+    begin = min([clause.units[first].begin, *(clause.units[n].begin for n in negators)])
+    end = max([clause.units[last].end, *(clause.units[n].end for n in negators)])
+    return Claim(
+        said.aspect, direction, load_lexicon().aspects[said.aspect].modality, column, (begin, end), text[begin:end],
+        clause.is_hedged, is_negated, said.is_marked or clause.is_marked(at),
+        "part" if said.is_partial and clause.extent == "clip" else clause.extent,
+    )  # fmt: skip
+
+
+def _merged(found: Iterator[Claim]) -> Iterator[Claim]:
+    """One claim for what a clause says twice ("pressed together"), over the first wording."""
+    seen: set[tuple[str, str, bool]] = set()
+    for claim in found:
+        key = (claim.aspect, claim.direction, claim.is_negated)
+        if key not in seen:
+            seen.add(key)
+            yield claim
+
+
+def moved(claim: Claim, by: int) -> Claim:
+    """Return the claim of a text that stands `by` characters later."""
+    return replace(claim, span=(claim.span[0] + by, claim.span[1] + by))

@@ -1,0 +1,90 @@
+"""Phrases to look for in texts, as `leak_phrases.yaml` writes them, found in one pass over the words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+
+from vaemo_annotate.quality.language import word_list
+from vaemo_annotate.quality.tokens import Tokens
+
+_CLASSES = ("NUMBER", "CAPITAL")
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """One place of a phrase: the words that fit there, as written where one has a capital letter."""
+
+    words: frozenset[str]
+    as_written: bool
+
+    @classmethod
+    def read(cls, text: str) -> _Slot:
+        words = frozenset(text.split("|"))
+        return cls(words, text not in _CLASSES and text != text.lower())
+
+    def fits(self, tokens: Tokens, index: int) -> bool:
+        word = tokens.bases[index]
+        if "NUMBER" in self.words:
+            return word.isdigit() or word in word_list("numbers")
+        if "CAPITAL" in self.words:
+            return tokens.raw(index)[:1].isupper()
+        if self.as_written:
+            return _without_possessive(tokens.raw(index)) in self.words
+        return word in self.words
+
+
+def _without_possessive(raw: str) -> str:
+    return raw.removesuffix("'s").removesuffix("’s")
+
+
+@dataclass(frozen=True, slots=True)
+class _Phrase:
+    slots: tuple[_Slot, ...]
+    before_colon: bool
+
+    def fits(self, tokens: Tokens, first: int) -> bool:
+        stop = first + len(self.slots)
+        if stop > len(tokens) or not all(slot.fits(tokens, first + at) for at, slot in enumerate(self.slots)):
+            return False
+        return not self.before_colon or tokens.text[tokens.spans[stop - 1][1] :].lstrip(" \"'*")[:1] in (":", "=")
+
+
+class PhraseBook:
+    """Phrases of a few words with alternatives and optional words; the grammar stands in `leak_phrases.yaml`.
+
+    Raises ValueError where a phrase cannot be read: it must begin with a word.
+    """
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._by_word: dict[str, list[_Phrase]] = {}
+        for pattern in patterns:
+            for phrase in _read(pattern):
+                for word in phrase.slots[0].words:
+                    self._by_word.setdefault(word.lower(), []).append(phrase)
+        for phrases in self._by_word.values():
+            phrases.sort(key=lambda phrase: -len(phrase.slots))
+
+    def find(self, tokens: Tokens) -> Iterator[tuple[int, int]]:
+        """Yield the words [first, stop) of each phrase in a text; of several that begin at a word the longest."""
+        by_word, stop = self._by_word, 0
+        for first, word in enumerate(tokens.bases):
+            if word not in by_word or first < stop:
+                continue
+            for phrase in by_word[word]:
+                if phrase.fits(tokens, first):
+                    stop = first + len(phrase.slots)
+                    yield first, stop
+                    break
+
+
+def _read(pattern: str) -> Iterator[_Phrase]:
+    before_colon = pattern.endswith(":")
+    parts = pattern.removesuffix(":").split()
+    choices = [(None, part[1:-1]) if part.startswith("(") else (part,) for part in parts]
+    for chosen in product(*choices):
+        slots = tuple(_Slot.read(part) for part in chosen if part)
+        if not slots or slots[0].words & set(_CLASSES):
+            raise ValueError(f"the phrase {pattern!r} can begin with no word; it must begin with one")
+        yield _Phrase(slots, before_colon)

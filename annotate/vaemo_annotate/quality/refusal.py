@@ -1,0 +1,53 @@
+"""Texts in which a model declines or speaks of itself instead of describing."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from vaemo_annotate.quality.tokens import Span
+
+_QUOTED = re.compile(r"[\"“][^\"“”]*[\"”]|(?<!\w)['‘][^'‘’\"]{3,}?['’](?!\w)")
+_WHOLE_SHARE = 0.8
+
+
+class Refusals(BaseModel):
+    """The whole of `refusals.yaml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cannot: str
+    declined: str
+    trigger: str
+    patterns: list[str]
+
+    def compiled(self) -> tuple[re.Pattern[str], re.Pattern[str]]:
+        """Return what a text must hold to be looked at, and what a refusal looks like."""
+        joined = "|".join(self.patterns).replace("CANNOT", self.cannot).replace("DECLINED", self.declined)
+        return re.compile(self.trigger, re.IGNORECASE), re.compile(joined, re.IGNORECASE)
+
+
+@cache
+def _compiled() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    text = files(__package__).joinpath("refusals.yaml").read_text(encoding="utf-8")
+    return Refusals.model_validate(yaml.safe_load(text)).compiled()
+
+
+def find_refusal(text: str) -> Span | None:
+    """Return where a text declines, apologises or speaks as a model, anywhere but in words that it quotes.
+
+    A quotation that is nearly the whole text is the text.
+    """
+    trigger, refusal = _compiled()
+    if not trigger.search(text):
+        return None
+    spans = [match.span() for match in _QUOTED.finditer(text)]
+    quoted = [(begin, end) for begin, end in spans if end - begin < _WHOLE_SHARE * len(text)]
+    for match in refusal.finditer(text):
+        if not any(begin <= match.start() < end for begin, end in quoted):
+            return match.span()
+    return None

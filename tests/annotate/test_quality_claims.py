@@ -1,0 +1,181 @@
+"""What a description claims: things bound to movements, negation, doubt, time, other people, and texts of nothing."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vaemo_annotate.quality.claims import Claim, claims, moved
+from vaemo_annotate.quality.denials import denials
+from vaemo_annotate.quality.lexicon import load_lexicon
+from vaemo_clips.cues.face_cues import FACE_CUES
+from vaemo_clips.voice.cues import VOICE_CUES
+
+VISUAL, ACOUSTIC = "visual_description", "acoustic_description"
+
+SEEN = {
+    "The eyebrows are knitted.": "brow_furrow present",
+    "A faint smile plays on the lips.": "lip_corner_pull present",
+    "Both corners of her mouth are turned down.": "lip_corner_depress present",
+    "The jaw drops.": "mouth_opening up",
+    "She is wide-eyed.": "eye_opening up",
+    "He keeps squinting.": "eye_opening down",
+    "He shakes his head.": "head_motion up",
+    "The head is held still.": "head_motion absent",
+    "The upper lids are raised.": "eye_opening up",
+    "His lips form a tight line.": "lip_press present",
+    "With a lifted chin, she looks on.": "head_nod up",
+    "The face remains expressionless.": "face_motion absent",
+    "The eyebrows remain in a neutral position.": "brow_raise usual",
+    "The brows are much less drawn together.": "brow_furrow down",
+    "There is little head movement.": "head_motion down",
+}
+HEARD = {
+    "She speaks softly.": "loudness down",
+    "He talks in a whisper.": "whisper present",
+    "She talks in a raised voice.": "loudness up",
+    "The delivery is monotone.": "pitch_range down",
+    "A high-pitched voice.": "pitch_level up",
+    "The voice rises at the end.": "pitch_end up",
+    "Rapid-fire delivery.": "speech_rate up",
+    "The tempo is sluggish.": "speech_rate down",
+    "There are long pauses.": "pauses up",
+    "He goes on without pauses.": "pauses absent",
+    "The tone is breathy.": "breathiness present",
+    "It sounds harsh.": "harshness present",
+    "The voice is bright.": "brightness up",
+    "The volume is moderate.": "loudness usual",
+    "The loudness varies less.": "loudness_range down",
+    "The voice lacks variation in pitch.": "pitch_range absent",
+}
+SENTENCES = [text for text in (*SEEN, *HEARD) if not text.startswith("It ")]
+"""Sentences that name what they are about; "it" points back."""
+
+
+def said(text: str, column: str = VISUAL) -> list[str]:
+    return [f"{'not ' * claim.is_negated}{claim.aspect} {claim.direction}" for claim in claims(text, column)]
+
+
+@pytest.mark.parametrize(("text", "expected"), SEEN.items())
+def test_a_thing_is_bound_to_what_it_does_in_a_face(text: str, expected: str) -> None:
+    assert said(text) == [expected]
+
+
+@pytest.mark.parametrize(("text", "expected"), HEARD.items())
+def test_a_thing_is_bound_to_what_it_does_in_a_voice(text: str, expected: str) -> None:
+    assert said(text, ACOUSTIC) == [expected]
+
+
+def test_several_things_of_a_sentence_keep_their_own_movements() -> None:
+    assert said("The brows are raised, the eyes wide, and the mouth slightly open.") == [
+        "brow_raise up", "eye_opening up", "mouth_opening up",
+    ]  # fmt: skip
+    assert said("A quiet, slow voice with many pauses, low in pitch", ACOUSTIC) == [
+        "loudness down", "speech_rate down", "pauses up", "pitch_level down",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("There is no smile.", ["lip_corner_pull absent"]),
+        ("She does not raise her eyebrows.", ["not brow_raise up"]),
+        ("Rather than smiling, she presses the lips together.", ["lip_corner_pull absent", "lip_press present"]),
+        ("Neither the brows nor the head move.", ["not head_motion up", "not brow_motion up"]),
+        ("He barely moves his head.", ["not head_motion up"]),
+        ("A smile is absent.", ["lip_corner_pull absent"]),
+        ("There is no smile and the brows are raised.", ["lip_corner_pull absent", "brow_raise up"]),
+        ("The eyebrows stay relaxed instead of raised.", ["brow_furrow absent", "not brow_raise up"]),
+    ],
+)
+def test_a_denial_reaches_as_far_as_it_is_meant(text: str, expected: list[str]) -> None:
+    assert said(text) == expected
+
+
+def test_two_denials_cancel_out() -> None:
+    assert said("The speech is not without pauses.", ACOUSTIC) == ["pauses present"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A sad voice.",
+        "Another person smiles in the background.",
+        "His hands are raised.",
+        "Loud music plays.",
+        "The mouth opens and closes as they speak.",
+        "The brows are not visible.",
+        "The confidence is low, and the state is low in activation.",
+    ],
+)
+def test_what_is_not_measurable_or_of_somebody_else_is_no_claim(text: str) -> None:
+    assert said(text) == []
+
+
+def test_doubt_degree_and_time_are_noted() -> None:
+    (doubted,) = claims("The speaker seems to smile.", VISUAL)
+    assert doubted.hedged
+    (shouted,) = claims("He shouts.", ACOUSTIC)
+    assert shouted.is_marked
+    first, then = claims("The voice is loud at first, then soft.", ACOUSTIC)
+    assert (first.direction, then.direction, first.extent) == ("up", "down", "part")
+    (moment,) = claims("The brows are raised from 0.5 s to 1.2 s.", VISUAL)
+    assert moment.extent == "moment"
+    (led,) = claims("For a moment, the brows are raised.", VISUAL)
+    assert led.extent == "moment"
+
+
+@given(st.lists(st.sampled_from(SENTENCES), max_size=5))
+def test_claims_of_a_concatenation_are_the_concatenated_claims(parts: list[str]) -> None:
+    expected: list[Claim] = []
+    text = ""
+    for part in parts:
+        expected += [moved(claim, len(text)) for claim in claims(part, ACOUSTIC)]
+        text += part + " "
+    assert claims(text, ACOUSTIC) == expected
+
+
+@given(st.text(max_size=80) | st.lists(st.sampled_from([*SENTENCES, "İ", "’", "0.5 s", "no", "\n"])).map(" ".join))
+def test_spans_lie_in_the_text_and_quote_it(text: str) -> None:
+    for claim in claims(text, VISUAL):
+        begin, end = claim.span
+        assert 0 <= begin < end <= len(text)
+        assert claim.quote == text[begin:end]
+
+
+@given(
+    st.sampled_from(["brows", "eyebrows", "lip corners", "head"]),
+    st.sampled_from(["raised", "lowered", "lifted"]),
+    st.sampled_from(["clearly", "slightly", ""]),
+)
+def test_a_not_flips_a_claim(thing: str, movement: str, how: str) -> None:
+    (plain,) = claims(f"The {thing} are {how} {movement}.", VISUAL)
+    (denied,) = claims(f"The {thing} are not {how} {movement}.", VISUAL)
+    assert denied.aspect == plain.aspect
+    assert (denied.direction == "absent") != (denied.is_negated and denied.direction == plain.direction)
+
+
+def test_every_cue_of_the_lexicon_is_measured() -> None:
+    known = {name for name, _ in (*FACE_CUES, *VOICE_CUES)}
+    aspects = load_lexicon().aspects.values()
+    assert {one.cue for aspect in aspects for one in aspect.cues} <= known
+    assert {aspect.range for aspect in aspects if aspect.range} <= known
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("There is no sound.", {"voice"}),
+        ("The track is completely silent.", {"voice"}),
+        ("No speech or vocalisation can be heard.", {"voice"}),
+        ("No voice quality stands out.", set()),
+        ("A black screen.", {"face"}),
+        ("The face is not visible, and there is no audio.", {"face", "voice"}),
+        ("no face is shown", {"face"}),
+        ("There is no smile, and the voice is quiet.", set()),
+        ("", set()),
+    ],
+)
+def test_texts_that_deny_sound_or_picture_are_known(text: str, expected: set[str]) -> None:
+    assert denials(text) == expected
