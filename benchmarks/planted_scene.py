@@ -1,11 +1,12 @@
 """Made-up clips for planted captions: which cues lie off the usual, and clean captions that tell of them.
 
-Phrases come from planted_phrases.yaml. Everything is drawn from one `random.Random`.
+Phrases come from the bank in use (`use_bank`). Everything is drawn from one `random.Random`.
 """
 
 from __future__ import annotations
 
 import random
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,12 @@ from vaemo_clips.cues.norms import population_norms
 from vaemo_clips.voice.cues import VOICE_CUES
 
 Modality = Literal["face", "voice"]
+BankName = Literal["development", "heldout"]
+_BANK_FILES: Final[dict[BankName, str]] = {
+    "development": "planted_phrases.yaml",
+    "heldout": "planted_phrases_heldout.yaml",
+}
+_in_use: ContextVar[BankName] = ContextVar("bank", default="heldout")
 _WEAK_CUES: Final = frozenset({"brow_furrow", "lip_press", "blink_rate"})
 _NAMED_SD: Final = (2.0, 3.5)
 _CONTRADICTED_SD: Final = (2.6, 3.5)
@@ -36,12 +43,25 @@ _WITHOUT_NORM: Final = {
 _OF_BOTH: Final = ("voice", "heard", "sound", "face", "seen", "picture")
 
 
-@cache
 def bank() -> dict[str, Any]:
-    """Return the phrases by group."""
-    text = Path(__file__).with_name("planted_phrases.yaml").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = yaml.safe_load(text)
-    return loaded
+    """Return the phrases of the bank in use, by group."""
+    return _loaded(bank_file())
+
+
+def use_bank(name: BankName) -> None:
+    """Take phrases from this bank from now on."""
+    _in_use.set(name)
+
+
+def bank_file() -> Path:
+    """Return the file of the bank in use."""
+    return Path(__file__).with_name(_BANK_FILES[_in_use.get()])
+
+
+@cache
+def _loaded(path: Path) -> dict[str, Any]:
+    phrases: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return phrases
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 from benchmarks.planted_captions import Score, scores
+from benchmarks.planted_faults import FAULTS
 from benchmarks.planted_rows import PlantedCaption, planted_captions
-from benchmarks.planted_scene import bank
+from benchmarks.planted_scene import BankName, bank, use_bank
 
 from vaemo_annotate.wording.deviation import deviation
 from vaemo_clips.cues.cue import Cue, by_name
 
-CAPTIONS = 400
+CAPTIONS = 240
 
 
-@pytest.fixture(scope="module")
-def planted() -> list[PlantedCaption]:
-    return list(planted_captions(CAPTIONS, seed=3))
+@pytest.fixture(scope="module", params=get_args(BankName))
+def planted(request: pytest.FixtureRequest) -> Iterator[list[PlantedCaption]]:
+    use_bank(request.param)
+    yield list(planted_captions(CAPTIONS, seed=3))
+    use_bank("heldout")
 
 
 def test_same_seed_gives_the_same_captions(planted: list[PlantedCaption]) -> None:
@@ -87,3 +92,18 @@ def _loudness_and_rate() -> set[str]:
     """Claims that are also made where no reference for them is known."""
     claims = bank()["claims"]
     return {phrase for name in ("loudness", "rate") for side in ("up", "down") for phrase in claims[name][side]}
+
+
+def test_banks_differ_in_every_claim_and_have_the_same_slots() -> None:
+    slots = {}
+    for name in get_args(BankName):
+        use_bank(name)
+        slots[name] = {(aspect, side): claim[side] for aspect, claim in bank()["claims"].items() for side in claim}
+        assert set(bank()["counts"]) >= {*FAULTS}
+    use_bank("heldout")
+    phrases = {
+        name: {phrase for (_, side), told in of_bank.items() if side in ("up", "down") for phrase in told}
+        for name, of_bank in slots.items()
+    }
+    assert slots["development"].keys() == slots["heldout"].keys()
+    assert not phrases["development"] & phrases["heldout"]

@@ -69,8 +69,9 @@ def test_the_sample_table_is_indexed_as_the_page_says(tmp_path: Path, demo_clips
 @pytest.mark.parametrize(
     ("program", "command"),
     [
-        *(("vaemo_annotate", name) for name in ("index", "run", "cues", "merge", "show", "prompt", "doctor", "push")),
-        *(("vaemo_train", name) for name in ("prepare", "stage1", "stage2", "retrieve", "zero-shot")),
+        *(("vaemo_annotate", name) for name in ("index", "run", "cues", "merge", "show", "prompt", "doctor")),
+        *(("vaemo_annotate", name) for name in ("check", "report", "review", "push")),
+        *(("vaemo_train", name) for name in ("prepare", "stage1", "stage2", "retrieve", "zero-shot", "push")),
     ],
 )
 def test_help_teaches_and_loads_nothing_heavy(program: str, command: str) -> None:

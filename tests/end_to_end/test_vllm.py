@@ -49,7 +49,7 @@ def captioned(vllm_url: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     indexed = annotate("index", real_data("clips"), "--out", workspace.manifest)
     assert indexed.returncode == 0, indexed.stderr
     before = metrics(vllm_url)
-    done = workspace.run(vllm_url, max_reject_rate=1.0)
+    done = workspace.run(vllm_url, max_reject_rate=1.0, canaries="warn")
     assert done.returncode == 0, done.stderr
     after = metrics(vllm_url)
     return workspace, {name: after[name] - before.get(name, 0.0) for name in after}
@@ -97,6 +97,25 @@ def test_accepted_captions_came_through_three_steps_and_fit_the_prompt(
         assert row["valence"] is None or -1 <= row["valence"] <= 1
         assert reason["agreement"] in ("agree", "conflict", "only_face", "only_voice", "neither")
         assert row["server_version"] == "0.32.0"
+
+
+def test_gibberish_is_dropped_and_says_nothing_of_what_the_server_sees_or_hears(
+    captioned: tuple[Workspace, dict[str, float]], vllm_url: str
+) -> None:
+    workspace, _ = captioned
+    out = workspace.folder / "out"
+    canaries = json.loads((out / "run.json").read_text())["canaries"]
+    assert {name: found["outcome"] for name, found in canaries["outcomes"].items()} == dict.fromkeys(
+        ("tone", "silence", "face", "blank"), "inconclusive"
+    )
+    done = annotate("check", out, "--ablate", "2", "--endpoint", vllm_url)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((out / "check.json").read_text())
+    assert record["kept"] + record["dropped"] == record["captions"] == len(workspace.dataset())
+    assert record["dropped"] >= 0.99 * record["captions"], record["reasons"]
+    ablation = json.loads((out / "ablation.json").read_text())
+    assert ablation["clips"] == 2
+    assert ablation["replies_asked_now"] > 0
 
 
 def test_reason_finds_the_video_of_look_in_the_servers_caches(captioned: tuple[Workspace, dict[str, float]]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
+from vaemo_annotate.quality.binding import Binding, has_unknown_subject
 from vaemo_annotate.quality.claim_units import Unit, sentences
 from vaemo_annotate.quality.clause import Clause, clauses
 from vaemo_annotate.quality.lexicon import Assertion, Direction, Modality, load_lexicon
@@ -98,26 +99,46 @@ def _in_clause(clause: Clause, text: str, column: str, carried: str | None) -> I
 
 def _said_at(clause: Clause, at: int, carried: str | None, used: set[int]) -> Iterator[tuple[int | None, Assertion]]:
     """Return what the unit asserts, with the thing that it is said of; things with a say are noted in `used`."""
-    mark = clause.units[at].mark
-    if clause.is_compared(at) or (mark.idiom is None and not mark.moves):
+    mark, moves = clause.units[at].mark, clause.moves_of(at)
+    if clause.is_compared(at) or (mark.idiom is None and not moves):
         return
     if mark.idiom is not None:
-        if not clause.belongs_elsewhere(at):
+        if not clause.belongs_elsewhere(at) and not _is_of_a_thing(clause, at, mark.idiom):
             yield None, mark.idiom
             used.update(clause.near(at))
         return
     table = load_lexicon().table
-    topics = clause.topics_of(at, lambda topic: any((topic, move) in table for move in mark.moves))
-    if topics is None and carried is not None and not clause.has_topic_before(at):
-        found = next((table[carried, move] for move in mark.moves if (carried, move) in table), None)
-        if found:
+    binding = Binding(clause, at, lambda topic: any((topic, move) in table for move in moves))
+    topics = binding.topics()
+    if topics is None and not clause.has_topic_before(at) and not has_unknown_subject(clause, at):
+        index = binding.following()
+        found = _of_topic(carried or "", moves) if index is None else None
+        if found is not None and not _is_of_a_body(clause, at, found):
             yield None, found
+        topics = [] if index is None else [index]
     for index in topics or ():
         used.add(index)
-        topic = clause.units[index].mark.topic or ""
-        found = next((table[topic, move] for move in mark.moves if (topic, move) in table), None)
+        found = _of_topic(clause.units[index].mark.topic or "", moves)
         if found is not None:
             yield index, found
+
+
+def _of_topic(topic: str, moves: tuple[str, ...]) -> Assertion | None:
+    table = load_lexicon().table
+    return next((table[topic, move] for move in moves if (topic, move) in table), None)
+
+
+def _is_of_a_thing(clause: Clause, at: int, said: Assertion) -> bool:
+    """Tell whether a sound is made by something that is no voice: "a door closes loudly"."""
+    if load_lexicon().aspects[said.aspect].modality == "face" or clause.has_person_before(at):
+        return False
+    things = {unit.mark.topic for unit in clause.units[clause.begin : at]} - {None}
+    return things == {"other"} or (not things and has_unknown_subject(clause, at))
+
+
+def _is_of_a_body(clause: Clause, at: int, said: Assertion) -> bool:
+    """Tell whether somebody, not a part of the face, does it: "she sits still"."""
+    return load_lexicon().aspects[said.aspect].modality == "face" and clause.has_person_before(at)
 
 
 def _claim(clause: Clause, at: int, topic: int, said: Assertion, text: str, column: str) -> Claim | None:

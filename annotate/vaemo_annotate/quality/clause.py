@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 from vaemo_annotate.quality.claim_units import Unit
 
-_LOOSE_UNITS = 9
 _ELSEWHERE = frozenset({"other"})
-_LISTING = frozenset({"and", "or", "nor", "but", "yet"})
+LISTING = frozenset({"and", "or", "nor", "but", "yet"})
+"""Words that go on with a list."""
+
 _AWAY = frozenset({"in", "of", "from", "to", "far", "between"})
-_QUANTITIES = frozenset({"much", "few", "short", "wide", "narrow"})
-_LINKS = frozenset({"in", "of"})
 _LINKING_PARTS = ("copulas", "adverbs", "negators", "hedges", "slight", "marked", "reversers", "moment", "part")
 
 
@@ -88,8 +87,22 @@ class Clause:
             found = [at for at in found if self.units[at].word == "neither"]
         elif found:
             found = found[-2:] if self._is_doubled(found) else found[-1:]
-        after = range(last + 1, min(self.end, last + 4))
-        return found + [at for at in after if self.units[at].is_("after_negators")][:1]
+        return found + self._denied_after(last)
+
+    def _denied_after(self, last: int) -> list[int]:
+        """Return what denies a thing behind it: "the smile is missing", "a smile does not appear"."""
+        for at in range(last + 1, self.end):
+            unit = self.units[at]
+            if unit.is_("after_negators"):
+                return [at]
+            if unit.is_("negators") and self._appears(at):
+                return [at]
+            if (unit.mark.topic and unit.mark.topic not in _ELSEWHERE) or unit.mark.idiom:
+                break
+        return []
+
+    def _appears(self, at: int) -> bool:
+        return any(unit.is_("appearing") for unit in self.units[at + 1 : min(self.end, at + 4)])
 
     def _is_doubled(self, found: list[int]) -> bool:
         """Tell whether two negators cancel out: they stand side by side ("not without")."""
@@ -127,14 +140,15 @@ class Clause:
                 return None
             if unit.mark.moves or unit.mark.topic or unit.mark.idiom:
                 return k
-            if not self._is_glue(k):
+            if not self.is_glue(k):
                 return None
         return None
 
     def _is_same_group(self, first: int, last: int) -> bool:
-        return all(self._is_glue(k) or self.units[k].mark.moves for k in range(first, last))
+        return all(self.is_glue(k) or self.units[k].mark.moves for k in range(first, last))
 
-    def _is_glue(self, at: int) -> bool:
+    def is_glue(self, at: int) -> bool:
+        """Tell whether a unit but links what stands around it: verbs like "be", adverbs, degrees, times."""
         unit = self.units[at]
         return any(unit.is_(role) for role in _LINKING_PARTS) or (unit.word.endswith("ly") and not unit.mark.topic)
 
@@ -147,101 +161,33 @@ class Clause:
         """Tell whether the sentence has named a thing already."""
         return any(unit.mark.topic for unit in self.units[:at])
 
+    def has_person_before(self, at: int) -> bool:
+        """Tell whether somebody is named before a unit in the clause."""
+        return any(unit.is_("persons") for unit in self.units[self.begin : at])
+
+    def moves_of(self, at: int) -> tuple[str, ...]:
+        """Return the movements that a unit can be; what is above or below the usual is high or low."""
+        moves = self.units[at].mark.moves
+        if "usual" not in moves:
+            return moves
+        for k in range(at - 1, max(self.begin - 1, at - 4), -1):
+            if self.units[k].is_("above"):
+                return ("high",)
+            if self.units[k].is_("below"):
+                return ("low",)
+            if self.units[k].mark.moves or self.units[k].mark.topic:
+                break
+        return moves
+
     def belongs_elsewhere(self, at: int) -> bool:
         """Tell whether a unit is said of a thing that is neither face nor voice."""
         return at + 1 < self.end and self.units[at + 1].mark.topic in _ELSEWHERE and not self.units[at + 1].stop
 
-    def topics_of(self, at: int, fits: Callable[[str], bool]) -> list[int] | None:
-        """Return what a movement is said of: [] where it is of something else, None where there is nothing."""
-        linked = self._linked(at)
-        ahead = self._qualified(at)
-        if ahead is not None:
-            is_bound = self.units[at].article or not linked or self.units[ahead - 1].word in _LINKS
-            is_taken = self._is_listing(at, ahead) and self._any_fits(linked, fits)
-            if is_bound or (self._fits(ahead, fits) and not is_taken):
-                return [ahead] if self._fits(ahead, fits) else []
-        if self._any_fits(linked, fits):
-            return [k for k in linked if self._fits(k, fits)]
-        ahead = self._object(at)
-        if ahead is not None and self._fits(ahead, fits):
-            return [ahead]
-        is_amount = all(move in _QUANTITIES for move in self.units[at].mark.moves)
-        if linked or ahead is not None or is_amount or self._qualifies_unknown(at):
-            return []
-        loose = self._loose(at)
-        if loose is None:
-            return None
-        return [loose] if self._fits(loose, fits) else []
 
-    def _is_listing(self, first: int, last: int) -> bool:
-        return any(unit.stop or unit.word in _LISTING for unit in self.units[first + 1 : last])
-
-    def _any_fits(self, found: list[int], fits: Callable[[str], bool]) -> bool:
-        return any(self._fits(k, fits) for k in found)
-
-    def _fits(self, at: int, fits: Callable[[str], bool]) -> bool:
-        return fits(self.units[at].mark.topic or "")
-
-    def _qualified(self, at: int) -> int | None:
-        """Return the thing that a movement stands before as an adjective: "soft, low voice", "low in pitch"."""
-        linked = False
-        for k in range(at + 1, min(at + 6, len(self.units))):
-            unit = self.units[k]
-            if unit.mark.topic:
-                is_verbs = bool(unit.article) and not linked
-                return None if unit.stop or is_verbs or self.units[k - 1].word in _LISTING else k
-            linked = unit.word in _LINKS
-            if unit.article and not linked:
-                return None
-            if not (unit.mark.moves or self._is_glue(k) or unit.word in _LISTING):
-                return None
-            if unit.stop == ";" or any(unit.is_(role) for role in ("copulas", "breaks")):
-                return None
-        return None
-
-    def _object(self, at: int) -> int | None:
-        """Return the thing that a verb acts on: "raises both of her brows"."""
-        for k in range(at + 1, min(at + 5, self.end)):
-            unit = self.units[k]
-            if unit.stop or unit.word in _LISTING:
-                return None
-            if unit.mark.topic:
-                return k
-            if not (self._is_glue(k) or unit.mark.moves):
-                return None
-        return None
-
-    def _linked(self, at: int) -> list[int]:
-        """Return the things before a movement with but linking words between, several where they are listed."""
-        found: list[int] = []
-        is_list = False
-        for k in range(at - 1, -1, -1):
-            unit = self.units[k]
-            if unit.mark.topic:
-                found.append(k)
-            elif found and not (unit.word in _LISTING or unit.word == "neither"):
-                break
-            elif found:
-                is_list = True
-            elif not (self._is_glue(k) or unit.mark.moves or unit.word in _LISTING or unit.word == "then"):
-                break
-            if unit.mark.topic and not (self._is_listed(k) and (is_list or self.units[k - 1].word in _LISTING)):
-                break
-        return found
-
-    def _is_listed(self, at: int) -> bool:
-        return self.units[at].stop == "," or (at > 0 and self.units[at - 1].word in _LISTING)
-
-    def _qualifies_unknown(self, at: int) -> bool:
-        """Tell whether a movement is an adjective of a word that the lexicon does not know."""
-        if at + 1 >= len(self.units) or self.units[at + 1].stop:
-            return False
-        after = self.units[at + 1].mark
-        is_known = bool(after.roles or after.moves or after.idiom or after.topic)
-        return not is_known and self.units[at + 1].word not in _LISTING
-
-    def _loose(self, at: int) -> int | None:
-        return next((k for k in range(at - 1, max(-1, at - _LOOSE_UNITS), -1) if self.units[k].mark.topic), None)
+def is_blank(unit: Unit) -> bool:
+    """Tell whether the lexicon knows nothing of a unit."""
+    mark = unit.mark
+    return not (mark.topic or mark.moves or mark.idiom or mark.roles)
 
 
 def clauses(units: list[Unit]) -> list[Clause]:

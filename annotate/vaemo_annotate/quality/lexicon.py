@@ -20,7 +20,7 @@ WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)*")
 _VOWELS = "aeiou"
 _STEERING = (
     "negators", "after_negators", "reversers", "hedges", "slight", "marked", "moment", "part", "copulas", "adverbs",
-    "persons", "breaks", "comparisons", "void", "strangers", "speaking", "ignore",
+    "appearing", "above", "below", "persons", "breaks", "comparisons", "void", "strangers", "speaking", "ignore",
 )  # fmt: skip
 
 
@@ -90,6 +90,9 @@ class Lexicon(_Settings):
     part: list[str]
     copulas: list[str]
     adverbs: list[str]
+    appearing: list[str]
+    above: list[str]
+    below: list[str]
     persons: list[str]
     breaks: list[str]
     comparisons: list[str]
@@ -170,7 +173,8 @@ _IRREGULAR = {
 }  # fmt: skip
 _DETERMINERS = frozenset(
     {"the", "a", "an", "his", "her", "their", "its", "this", "these", "those", "my", "your", "our",
-     "one's", "person's", "speaker's"}
+     "one's", "person's", "speaker's", "subject's", "individual's", "man's", "woman's", "actor's", "actress's",
+     "character's", "figure's", "performer's", "someone's", "talker's", "child's", "girl's", "boy's", "guy's"}
 )  # fmt: skip
 """Words left out of phrases: they only tell that a new thing begins."""
 
