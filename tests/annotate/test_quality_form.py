@@ -141,8 +141,8 @@ FAULTY: dict[str, list[str | None]] = {
         "The lower lip quivers (as if about to",
         'The mouth forms the word "no',
     ],
-    "form.too_short": ["Happy.", "A face", "Yes", "Smiling."],
-    "form.missing_text": ["", "   ", None, "N/A", "null", "..."],
+    "form.too_short": ["Happy.", "A face", "Yes", "Smiling.", "...", "-", "!", "…", "?", "~"],
+    "form.missing_text": ["", "   ", None, "N/A", "null"],
     "form.too_long": [" ".join(PROSE[:14])],
 }
 
