@@ -20,12 +20,13 @@ from vaemo_clips.cues.norms import population_norms
 from vaemo_clips.voice.cues import VOICE_CUES
 
 Modality = Literal["face", "voice"]
-BankName = Literal["development", "heldout"]
+BankName = Literal["development", "heldout", "test"]
 _BANK_FILES: Final[dict[BankName, str]] = {
     "development": "planted_phrases.yaml",
     "heldout": "planted_phrases_heldout.yaml",
+    "test": "planted_phrases_test.yaml",
 }
-_in_use: ContextVar[BankName] = ContextVar("bank", default="heldout")
+_in_use: ContextVar[BankName] = ContextVar("bank", default="test")
 _WEAK_CUES: Final = frozenset({"brow_furrow", "lip_press", "blink_rate"})
 _NAMED_SD: Final = (2.0, 3.5)
 _CONTRADICTED_SD: Final = (2.6, 3.5)
