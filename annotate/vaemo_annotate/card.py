@@ -7,15 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import yaml
 from huggingface_hub import DatasetCardData
 
 from vaemo_annotate.published.card_checks import checks_section
 from vaemo_annotate.published.card_media import licence_section, license_tags, media_section
+from vaemo_annotate.published.card_origin import origin_section
 from vaemo_annotate.published.checks import CheckRecord
-from vaemo_annotate.published.columns import COLUMN_MEANINGS, MEDIA_MEANINGS, VERDICT_MEANINGS, columns_table
-from vaemo_annotate.published.markdown import code, fenced, inline, known, table
+from vaemo_annotate.published.columns import (
+    COLUMN_MEANINGS,
+    MEDIA_MEANINGS,
+    SPEAKER_MEANING,
+    VERDICT_MEANINGS,
+    columns_table,
+)
+from vaemo_annotate.published.markdown import code, fenced, inline, table
 from vaemo_annotate.published.media import MEDIA_SCHEMA, MediaChoice
+from vaemo_annotate.published.people import PublicColumns
 from vaemo_annotate.published.run import RunRecord, Tally
 from vaemo_annotate.published.verdicts import PUBLISHED_SCHEMA, Agreement
 from vaemo_annotate.published.words import BIASES, CITATION, LIMITS, MEDIA_ALONG, NO_MEDIA
@@ -39,10 +46,11 @@ class CardFacts:
     tally: Tally
     schema: pa.Schema
     example: Mapping[str, Any]
-    check: CheckRecord | None = None
-    ablation: Mapping[str, Any] | None = None
-    agreement: Agreement | None = None
-    media: MediaChoice | None = None
+    check: CheckRecord | None
+    ablation: Mapping[str, Any] | None
+    agreement: Agreement | None
+    media: MediaChoice | None
+    columns: PublicColumns
 
     @property
     def has_media(self) -> bool:
@@ -88,7 +96,7 @@ def _sections(facts: CardFacts) -> Iterator[str]:
     run, tally, media = facts.run, facts.tally, facts.media
     yield _what_it_is(facts)
     yield "## Loading\n\n" + _loading(facts)
-    yield "## How it was made\n\n" + _how_it_was_made(run)
+    yield "## How it was made\n\n" + origin_section(run)
     if run.prompt.text is not None and run.engine.name != "cues":
         yield "## Prompt\n\n" + fenced(run.prompt.text, "yaml")
     yield "## Counts\n\n" + _counts(run, tally)
@@ -169,48 +177,6 @@ def _loading(facts: CardFacts) -> str:
     return f"```python\n{code_lines}\n```\n\n{join}{verdicts}"
 
 
-def _how_it_was_made(run: RunRecord) -> str:
-    prompt, engine = run.prompt, run.engine
-    asked = engine.name != "cues"
-    facts = {
-        "Prompt": f"{code(prompt.name)}, version {inline(prompt.version)}"
-        + ("" if asked else "; it gave the run its name, no model was asked"),
-        "About the prompt": known(prompt.description) if asked else "not used",
-        "Prompt SHA-256": code(prompt.sha256),
-        "Engine": inline(engine.name) if asked else "cues: face and voice measured, put into words by written rules",
-        "Model": known(engine.model),
-        "Model revision": known(engine.model_revision),
-        "Server version": known(engine.server_version),
-        "Sampling": _sampling(prompt.text) if asked else "none",
-        "Seed": known(run.settings.seed),
-        "Samples per clip": inline(run.settings.samples),
-        "Shard": _shard(run.settings.shard),
-        "Limit": "none" if run.settings.limit is None else f"{run.settings.limit:,} clips",
-        "Pilot": "yes, a trial on a few clips" if run.pilot else "no",
-        "Finished": known(run.finished_at),
-    }
-    files = f"The whole prompt is {'below and ' * asked}in [prompt.yaml](prompt.yaml). " if prompt.text else ""
-    return f"{table(['What', 'Value'], facts.items())}\n\n{files}Settings and counts are in [run.json](run.json)."
-
-
-def _shard(shard: dict[str, int] | str | None) -> str:
-    if isinstance(shard, dict):
-        return f"{shard.get('index')} of {shard.get('count')}"
-    return "all clips" if shard is None else inline(shard)
-
-
-def _sampling(prompt_text: str | None) -> str:
-    """The `sampling` part of the prompt file, on one line."""
-    try:
-        prompt = yaml.safe_load(prompt_text or "")
-    except yaml.YAMLError:
-        return "see prompt.yaml"
-    sampling = prompt.get("sampling") if isinstance(prompt, dict) else None
-    if not isinstance(sampling, dict):
-        return "not recorded"
-    return ", ".join(f"{code(name)} {inline(value)}" for name, value in sampling.items())
-
-
 def _counts(run: RunRecord, tally: Tally) -> str:
     rows = [
         ("Accepted captions", tally.accepted),
@@ -235,7 +201,10 @@ def _counts(run: RunRecord, tally: Tally) -> str:
 
 
 def _columns(facts: CardFacts) -> Iterator[str]:
-    yield columns_table(facts.schema, COLUMN_MEANINGS)
+    yield columns_table(facts.schema, COLUMN_MEANINGS | dict.fromkeys(facts.columns.speakers, SPEAKER_MEANING))
+    if facts.columns.transcripts:
+        names = ", ".join(code(name) for name in facts.columns.transcripts)
+        yield f"Left out of the source manifest's columns, since it says what is spoken in the clips: {names}."
     if facts.tally.verdicts:
         yield "Of `verdicts`:\n\n" + columns_table(PUBLISHED_SCHEMA, VERDICT_MEANINGS)
     if facts.has_media:

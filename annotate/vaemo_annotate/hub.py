@@ -25,6 +25,7 @@ class PushResult:
 
     `private` is what was asked for. `pushed` is None in a dry run. The note of a media file is its licence; `left_out`
     are those that stay here.
+    `columns` are those of the source manifest that are published.
     `shortened` counts, by column, the texts that named folders or hosts and were cut; `notes` are for the user.
     """
 
@@ -36,6 +37,7 @@ class PushResult:
     card: str
     tally: Tally
     shortened: dict[str, int]
+    columns: tuple[str, ...]
     notes: tuple[str, ...]
     pushed: Pushed | None
 
@@ -77,5 +79,6 @@ def push(
             pushed = upload(found.files, to, owned=_OWNED, message="Push captions with the VAEmo toolkit")
     left_out = found.media.left_out if found.media else ()
     return PushResult(
-        repo, to.url, private, files, left_out, found.card, found.tally, found.shortened, found.notes, pushed
-    )
+        repo, to.url, private, files, left_out, found.card, found.tally, found.shortened, found.columns, found.notes,
+        pushed,
+    )  # fmt: skip

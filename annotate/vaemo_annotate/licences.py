@@ -19,6 +19,7 @@ _URL: Final = re.compile(
     r"(?:https?://)?(?:www\.)?creativecommons\.org/(?:licenses|publicdomain)/([a-z-]+)/(\d\.\d)(?:/([a-z]{2,3}))?/?"
     r"(?:deed(?:\.[\w-]+)?|legalcode(?:\.[\w-]+)?)?"
 )
+_PLAIN: Final = re.compile(r"[a-z0-9 .,()/_-]*")
 _WORDS: Final = (
     ("creative commons", "cc "), ("attribution", "by"), ("non commercial", "nc"), ("noncommercial", "nc"),
     ("no derivatives", "nd"), ("noderivatives", "nd"), ("no derivs", "nd"), ("noderivs", "nd"), ("share alike", "sa"),
@@ -34,7 +35,8 @@ class _Family(BaseModel):
 
     versions: tuple[str, ...]
     url: str
-    ports: tuple[str, ...] = ()
+    is_ported: bool = False
+    spdx: str | None = None
     hub: tuple[str, ...] = ()
     hub_name: str | None = None
     spellings: tuple[str, ...] = ()
@@ -48,6 +50,7 @@ class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: int
+    ports: Mapping[str, tuple[str, ...]]
     families: Mapping[str, _Family]
 
 
@@ -78,14 +81,15 @@ class Licence:
 def find_licence(text: str) -> Licence | None:
     """The licence that a manifest names: by SPDX, as `CC BY-NC 4.0`, in words, or by its address; None if unknown.
 
-    A Creative Commons licence without its version is unknown: nobody could tell readers which text holds.
+    A Creative Commons licence without its version is unknown: nobody could tell readers which text holds. So is a text
+    with any sign that no licence's name has: it may say that the licence does not hold (`CC BY 4.0 (非商用)`).
     """
-    return _by_spelling().get(_key(text))
+    plain = " ".join(text.lower().split())
+    return _by_spelling().get(_key(plain)) if _PLAIN.fullmatch(plain) or _URL.fullmatch(plain) else None
 
 
 def _key(text: str) -> str:
     """The text without what spellings differ in: case, spaces, hyphens, brackets."""
-    text = " ".join(text.lower().split())
     if found := _URL.fullmatch(text):
         kind, version, port = found.groups()
         text = f"{_PUBLIC_DOMAIN.get(kind, f'cc-{kind}')}-{version}{f'-{port}' if port else ''}"
@@ -106,18 +110,22 @@ def _letters(text: str) -> str:
 def _by_spelling() -> dict[str, Licence]:
     content = read_mapping(_FILE, UserError, "list of licences", "it is a mapping of families")
     try:
-        families = _File.model_validate(content).families
+        file = _File.model_validate(content)
     except ValidationError as error:
         raise UserError(fault_report(_FILE, pydantic_faults(error, "licences"))) from error
-    return {spelling: licence for name, family in families.items() for spelling, licence in _spelt(name, family)}
+    return {
+        spelling: licence
+        for name, family in file.families.items()
+        for spelling, licence in _spelt(name, family, file.ports if family.is_ported else {})
+    }
 
 
-def _spelt(name: str, family: _Family) -> Iterator[tuple[str, Licence]]:
+def _spelt(name: str, family: _Family, ports: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, Licence]]:
     for version in family.versions:
         hub = family.hub_name or (f"{name}-{version}" if version in family.hub else "other")
-        licence = _licence(f"{name}-{version}", family, version, hub)
-        yield _letters(licence.name), licence
-        for port in family.ports if version < "4" else ():
+        licence = _licence(f"{family.spdx or name}-{version}", family, version, hub)
+        yield _letters(f"{name}-{version}"), licence
+        for port in ports.get(version, ()):
             ported = _licence(f"{name}-{version}-{port}", family, version, "other", f"{port}/")
             yield _letters(ported.name), ported
     for spelling in family.spellings:

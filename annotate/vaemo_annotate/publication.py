@@ -14,6 +14,7 @@ from vaemo_annotate.card import CardFacts, render_card
 from vaemo_annotate.published.card_media import licence_notes
 from vaemo_annotate.published.checks import CHECK_FILE, read_ablation, read_check
 from vaemo_annotate.published.media import MEDIA_SCHEMA, MediaChoice, choose_media, media_table
+from vaemo_annotate.published.people import PublicColumns
 from vaemo_annotate.published.run import Tally, read_run
 from vaemo_annotate.published.tables import (
     BATCH_ROWS,
@@ -33,7 +34,11 @@ from vaemo_clips.hub.upload import HubFile
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Publication:
-    """What is going to be pushed. `names` are the pseudonyms in it by people's names, `notes` what a user must know."""
+    """What is going to be pushed.
+
+    `names` are the pseudonyms in it by people's names, `columns` those of the source manifest, `notes` what a user must
+    know.
+    """
 
     files: tuple[HubFile, ...]
     card: str
@@ -41,6 +46,7 @@ class Publication:
     shortened: dict[str, int]
     media: MediaChoice | None
     names: dict[str, str]
+    columns: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -58,14 +64,17 @@ def stage_publication(out: Path, stage: Path, repo: str, license_id: str | None,
 
     data = stage / "data"
     data.mkdir()
-    schema, reject_schema = accepted.features.arrow_schema, rejected.features.arrow_schema
-    captions = _noting(judgements.kept(batches(accepted)), clip_ids)
+    columns = PublicColumns.of(accepted)
+    schema, reject_schema = columns.schema(accepted), columns.schema(rejected)
+    captions = _noting(judgements.kept(columns.public(batches(accepted), schema)), clip_ids)
     caption_files = write_parquet(data, "accepted", schema, shorten_paths(captions, shortened))
     judgements.refuse_stale(out)
-    write_parquet(data, "rejects", reject_schema, shorten_paths(batches(rejected), shortened))
+    write_parquet(
+        data, "rejects", reject_schema, shorten_paths(columns.public(batches(rejected), reject_schema), shortened)
+    )
     verdicts = judgements.present()
     names = pseudonyms(out, verdicts)
-    write_parquet(data, "verdicts", PUBLISHED_SCHEMA, verdict_tables(verdicts, names, BATCH_ROWS))
+    write_parquet(data, "verdicts", PUBLISHED_SCHEMA, verdict_tables(verdicts, judgements.decided, names, BATCH_ROWS))
 
     tally = _tally(accepted, rejected, judgements, len(verdicts))
     if not caption_files:
@@ -76,14 +85,15 @@ def stage_publication(out: Path, stage: Path, repo: str, license_id: str | None,
     media = choose_media(out, clip_ids) if with_media else None
     if media is not None:
         write_parquet(data, "media", MEDIA_SCHEMA, media_table(media.files))
+    ablation, left_out = read_ablation(out, run.engine.model)
     facts = CardFacts(
         repo, license_id, run, tally, reject_schema if len(rejected) else schema, first_row(caption_files[0]),
-        read_check(out) if verdicts else None, read_ablation(out), judgements.agreement(), media,
+        read_check(out) if verdicts else None, ablation, judgements.agreement(), media, columns,
     )  # fmt: skip
     card = render_card(facts)
     _write_texts(stage, facts, card)
-    notes = (*_notes(tally), *(licence_notes(license_id, media) if media else ()))
-    return Publication(_files(stage, media), card, tally, dict(shortened), media, names, notes)
+    notes = (*_notes(tally, facts), *filter(None, [left_out]), *(licence_notes(license_id, media) if media else ()))
+    return Publication(_files(stage, media), card, tally, dict(shortened), media, names, columns.columns, notes)
 
 
 def _noting(tables: Iterator[pa.Table], clip_ids: set[str]) -> Iterator[pa.Table]:
@@ -102,13 +112,17 @@ def _tally(accepted: Any, rejected: Any, judgements: Judgements, verdicts: int) 
     )  # fmt: skip
 
 
-def _notes(tally: Tally) -> Iterator[str]:
+def _notes(tally: Tally, facts: CardFacts) -> Iterator[str]:
     if tally.unchecked == tally.accepted:
         yield "these captions were never checked, and the card says so; run `vaemo-annotate check` before the push"
     elif tally.unchecked:
         yield f"{tally.unchecked:,} of {tally.accepted:,} captions were not checked; run `vaemo-annotate check` again"
     if tally.strange:
         yield f"{tally.strange:,} verdicts are on captions that this run does not hold; they are left out"
+    if facts.columns.transcripts:
+        yield f"manifest column {', '.join(facts.columns.transcripts)} says what is spoken in the clips: it is left out"
+    if facts.run.prompt.is_cut:
+        yield "the prompt named folders, hosts or keys, which are cut; its SHA-256 is still that of the whole"
 
 
 def _write_texts(stage: Path, facts: CardFacts, card: str) -> None:

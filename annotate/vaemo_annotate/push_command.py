@@ -44,6 +44,7 @@ def summary_lines(result: PushResult) -> Iterator[str]:
         yield f"  not uploaded: {left.path}: {left.reason}"
     for column, count in result.shortened.items():
         yield f"note: {count:,} texts of column {column} named folders or hosts and were cut"
+    yield f"columns of the source manifest that are published: {', '.join(result.columns) or 'none'}"
     for note in result.notes:
         yield f"note: {note}"
     media = f", {len(result.left_out):,} media files stay here" if result.left_out else ""

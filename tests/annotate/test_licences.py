@@ -24,8 +24,12 @@ from vaemo_annotate.licences import find_licence
         ("https://creativecommons.org/publicdomain/zero/1.0/legalcode", "cc0-1.0"),
         ("CC0", "cc0-1.0"),
         ("Public Domain", "pdm-1.0"),
-        ("ODbL-1.0", "odbl-1.0"),
-        ("Open Database License", "odbl-1.0"),
+        ("CC BY-ND-NC 1.0", "cc-by-nc-nd-1.0"),
+        ("CC-BY-NC-ND-1.0", "cc-by-nc-nd-1.0"),
+        ("https://creativecommons.org/licenses/by-nd-nc/1.0/", "cc-by-nc-nd-1.0"),
+        ("https://creativecommons.org/licenses/by-nc/3.0/igo/", "cc-by-nc-3.0-igo"),
+        ("CC BY-SA 2.0 UK", "cc-by-sa-2.0-uk"),
+        ("(CC) BY 4.0", "cc-by-4.0"),
         ("PDDL-1.0", "pddl-1.0"),
     ],
 )
@@ -42,6 +46,14 @@ def test_spellings_of_known_licences(text: str, name: str) -> None:
         "", "CC BY", "cc", "CC-BY-5.0", "all rights reserved", "for research only", "CC BY 4.0 OR proprietary",
         "not CC BY 4.0", "CC-BY-4.0 with exceptions", "CC-BY-SA-4.0-DE", "https://example.org/licenses/by/4.0/",
         "https://creativecommons.org/licenses/by/4.0/../../evil",
+        # signs that no licence's name has may say that it does not hold
+        "CC BY 4.0 (非商用)", "не CC BY 4.0", "CC BY 4.0 ?", "public domain?", "CC BY 4.0 ≠", "~CC0", "!CC0", "CC0 *",
+        "Attribution 4.0 \u2013 nicht", "https://creativecommons.org/licenses/by/4.0/?x", "CC-BY-4.0\u200b",
+        # ports that Creative Commons never wrote
+        "CC-BY-2.0-IGO", "CC-BY-2.5-IGO", "CC-BY-3.0-UK", "CC-BY-3.0-JP", "CC-BY-3.0-CA", "CC-BY-2.0-US",
+        "CC-BY-2.5-NZ", "CC-BY-1.0-DE", "https://creativecommons.org/licenses/by-nd-nc/2.0/",
+        # licences of databases alone
+        "ODbL-1.0", "Open Database License", "odc-by-1.0", "https://opendatacommons.org/licenses/odbl/1-0/",
     ],
 )  # fmt: skip
 def test_anything_else_is_unknown(text: str) -> None:
@@ -52,6 +64,12 @@ def test_anything_else_is_unknown(text: str) -> None:
 def test_no_text_breaks_it(text: str) -> None:
     found = find_licence(text)
     assert found is None or found.name
+
+
+def test_the_licence_of_version_1_keeps_its_own_address() -> None:
+    found = find_licence("CC-BY-NC-ND-1.0")
+    assert found is not None
+    assert found.url == "https://creativecommons.org/licenses/by-nd-nc/1.0/"
 
 
 def test_each_says_what_it_asks_for() -> None:

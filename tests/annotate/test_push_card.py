@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import DatasetCard
 from hypothesis import given, settings
@@ -13,13 +14,17 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from tests.support.pushed_run import HOSTILE, REPO, metadata_of, pushed, small_run, table_cells
-from tests.support.run_folder import PROMPT_SHA256, PROMPT_TEXT, caption_row, run_json, verdict_row
+from tests.support.run_folder import PROMPT_SHA256, PROMPT_TEXT, caption_row, reject_row, run_json, verdict_row
 from vaemo_annotate.card import size_category
+from vaemo_annotate.probes.ablation_files import write_ablation
+from vaemo_annotate.probes.ablation_row import ROW_SCHEMA
+from vaemo_annotate.publication import stage_publication
 from vaemo_annotate.published.columns import COLUMN_MEANINGS, EXTRA_MEANING, MEDIA_MEANINGS, VERDICT_MEANINGS
 from vaemo_annotate.published.markdown import code, fenced, inline
 from vaemo_annotate.published.media import MEDIA_SCHEMA
 from vaemo_annotate.published.verdicts import PUBLISHED_SCHEMA
-from vaemo_clips.caption import reject_schema
+from vaemo_annotate.push_command import summary_lines
+from vaemo_clips.caption import caption_digest, reject_schema
 from vaemo_clips.errors import RunFolderError
 
 CHECK = {
@@ -32,6 +37,7 @@ CHECK = {
     "settings": {"form": {"min_words": {"visual": 8, "affect": 6}, "languages": ["en", "de"]},
                  "actions": {"leak.transcript": "drop"}, "names": {"file": "/home/alice/names.yaml"}},
 }  # fmt: skip
+ABLATION = {"model": "Qwen/Qwen2.5-Omni-7B", "rates": [{"kind": "muted", "share": 0.125}]}
 
 
 def test_every_number_of_the_card_is_the_runs(tmp_path: Path) -> None:
@@ -83,8 +89,9 @@ def test_text_of_the_run_cannot_break_the_card(tmp_path: Path) -> None:
     one_line = " ".join(HOSTILE.split())
     assert cells["affect_description"] == [one_line]
     assert cells["emotions"] == ["a | b, `"]
-    assert cells["Prompt"] == [f"{one_line}, version {one_line}"]
-    assert cells["About the prompt"] == [one_line]
+    cut = one_line.replace("//e.org", "//server")
+    assert cells["Prompt"] == [f"{cut}, version {cut}"]
+    assert cells["About the prompt"] == [cut]
     assert "\n\nSettings and counts are in" in card.text  # and no prompt.yaml, for this prompt has no text
     assert cells["a|`b"] == ["string", EXTRA_MEANING]
     assert [line for line in card.text.splitlines() if line.startswith("#")] == [
@@ -177,7 +184,7 @@ def test_captions_that_came_after_the_check_are_counted(tmp_path: Path) -> None:
 def test_canaries_and_ablation_stand_in_the_card(tmp_path: Path) -> None:
     told = {"mode": "warn", "asked": 1, "outcomes": {"silence": {"passed": True, "reply": "x" * 500, "share": 0.25}}}
     out = small_run(tmp_path / "run", canaries=told)
-    (out / "ablation.json").write_text(json.dumps({"rates": [{"kind": "muted", "share": 0.125}]}), encoding="utf-8")
+    (out / "ablation.json").write_text(json.dumps(ABLATION), encoding="utf-8")
     result = pushed(out, dry_run=True)
     cells = {row[0]: row[1:] for row in table_cells(result.card)}
     assert (cells["outcomes.silence.passed"], cells["outcomes.silence.share"]) == (["True"], ["0.25"])
@@ -185,6 +192,79 @@ def test_canaries_and_ablation_stand_in_the_card(tmp_path: Path) -> None:
     assert "outcomes.silence.reply" not in cells
     unasked = small_run(tmp_path / "unasked", canaries={"mode": "stop", "asked": 0, "outcomes": {}})
     assert "Canaries" not in pushed(unasked, dry_run=True).card
+
+
+def test_an_ablation_of_another_model_stays_out_of_the_card(tmp_path: Path) -> None:
+    out = small_run(tmp_path, verdicts=[verdict_row(f"clip_00{n}", "keep", by="check") for n in range(3)])
+    (out / "ablation.json").write_text(json.dumps({**ABLATION, "model": "other/model"}), encoding="utf-8")
+    result = pushed(out, dry_run=True)
+    assert "rates.muted" not in result.card
+    assert result.notes == (
+        "ablation.json is of model other/model, the captions are of Qwen/Qwen2.5-Omni-7B; it is left out; run "
+        "`vaemo-annotate check --ablate` again",
+    )
+
+
+def test_an_ablation_of_captions_that_changed_stays_out_of_the_card(tmp_path: Path) -> None:
+    out = small_run(tmp_path, verdicts=[verdict_row(f"clip_00{n}", "keep", by="check") for n in range(3)])
+    row = {"clip_id": "clip_000", "sample_index": 0, "kind": "muted"}
+    for digest, is_told in ((caption_digest(caption_row(0)), True), ("00" * 32, False)):
+        write_ablation(out, [], ABLATION)
+        rows = [dict.fromkeys(ROW_SCHEMA.names) | row | {"caption_sha256": digest}]
+        pq.write_table(pa.Table.from_pylist(rows, schema=ROW_SCHEMA), out / "ablation.parquet")
+        result = pushed(out, dry_run=True)
+        assert ("rates.muted" in result.card) == is_told
+    [note] = result.notes
+    assert note.startswith("ablation.json is of 1 clips whose captions changed since; it is left out; run")
+
+
+def test_nothing_of_the_run_names_hosts_folders_or_keys(tmp_path: Path) -> None:
+    text = PROMPT_TEXT + "# kept at /home/alice/prompts/cot.yaml, tried on http://me:s3cret@gpu-07:8000/v1\n"
+    prompt = {**run_json(0, {})["prompt"], "version": "2.0 of /home/alice/prompts/cot.yaml", "text": text}
+    engine = {
+        "name": "vllm",
+        "model": "http://me:s3cret@gpu-07:8000/qwen",
+        "model_revision": "file:/home/alice/qwen/main",
+    }
+    accepted = [caption_row(0, model=engine["model"], model_revision=engine["model_revision"])]
+    out = small_run(tmp_path / "run", accepted=accepted, prompt=prompt, engine=engine)
+    stage = tmp_path / "stage"
+    stage.mkdir()
+    found = stage_publication(out, stage, REPO, None, False)
+    told = "".join(path.read_text() for path in stage.iterdir() if path.is_file())
+    told += str([pq.read_table(path).to_pylist() for path in (stage / "data").iterdir()])
+    for secret in ("alice", "s3cret", "gpu-07"):
+        assert secret not in told, secret
+    assert "http://server/qwen" in told
+    assert "cot.yaml, tried on http://server/v1" in (stage / "prompt.yaml").read_text()
+    assert (
+        "the prompt named folders, hosts or keys, which are cut; its SHA-256 is still that of the whole" in found.notes
+    )
+    assert "of the whole, folders, hosts or keys in it are cut" in found.card
+    assert not [note for note in pushed(small_run(tmp_path / "x"), dry_run=True).notes if "prompt" in note]
+
+
+def test_what_people_said_is_left_out_and_who_they_are_is_hidden(tmp_path: Path) -> None:
+    fields = [pa.field("Speaker", pa.int64()), pa.field("text", pa.string()), pa.field("label", pa.string())]
+    people = {"Speaker": 1001, "text": "I never told him."}
+    accepted = [caption_row(0, **people), caption_row(1, **people | {"Speaker": 7}), caption_row(2, **people)]
+    rejected = [reject_row(9, "refusal", "no", **people | {"Speaker": 8}), reject_row(8, "refusal", "no", **people)]
+    verdicts = [verdict_row("clip_000", "drop", by="check")]
+    out = small_run(tmp_path, accepted=accepted, rejected=rejected, extra_fields=fields, verdicts=verdicts)
+    (tmp_path / "stage").mkdir()
+    found = stage_publication(out, tmp_path / "stage", REPO, None, False)
+    captions, rejects = (pq.read_table(next((tmp_path / "stage" / "data").glob(f"{kind}-*"))).to_pylist()
+                         for kind in ("accepted", "rejects"))  # fmt: skip
+    assert [row["Speaker"] for row in captions] == ["speaker-2", "speaker-1"], "dropped captions count, so names stay"
+    assert [row["Speaker"] for row in rejects] == ["speaker-3", "speaker-1"]
+    assert "text" not in captions[0]
+    assert "manifest column text says what is spoken in the clips: it is left out" in found.notes
+    assert "since it says what is spoken in the clips: `text`" in found.card
+    assert {row[0]: row[2] for row in table_cells(found.card) if len(row) == 3}["Speaker"].startswith(
+        "Who speaks, from"
+    )
+    result = pushed(out, dry_run=True)
+    assert "columns of the source manifest that are published: Speaker, label" in list(summary_lines(result))
 
 
 @pytest.mark.parametrize(("name", "text"), [("check.json", "{"), ("check.json", "{}"), ("ablation.json", "[]")])

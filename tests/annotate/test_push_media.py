@@ -166,6 +166,29 @@ def test_both_spellings_of_the_column_count_and_must_agree(tmp_path: Path) -> No
     assert list(left_out(result)) == ["b.wav"]
 
 
+def test_every_column_of_licences_counts_whatever_its_case(tmp_path: Path) -> None:
+    rows = [clip("a.wav") | {"License": "CC BY 4.0"}, clip("b.wav") | {"License": "all rights reserved"}]
+    result = pushed(run_of(tmp_path, rows), with_media=True, dry_run=True)
+    assert [file.path for file in result.files if file.note] == ["media/a.wav"]
+    assert list(left_out(result)) == ["b.wav"]
+
+
+@pytest.mark.parametrize(
+    "nobody",
+    ["-", "unknown", "Unknown.", "N/A", "n.a.", "none", "[none]", "?", "/home/ann/clips", "./a.wav", "clips/a.wav",
+     r"C:\\clips\\a.wav"],
+)  # fmt: skip
+def test_a_credit_that_names_nobody_does_not_count(tmp_path: Path, nobody: str) -> None:
+    result = pushed(run_of(tmp_path, [clip("a.wav", author=nobody)]), with_media=True, dry_run=True)
+    assert "asks for attribution" in left_out(result)["a.wav"]
+
+
+@pytest.mark.parametrize("credit", ["Ann Abel / BBC", "https://example.org/a.wav", "RAVDESS", "Na Li", "Nil Ø."])
+def test_people_and_addresses_are_credits(tmp_path: Path, credit: str) -> None:
+    result = pushed(run_of(tmp_path, [clip("a.wav", author=credit)]), with_media=True, dry_run=True)
+    assert [file.path for file in result.files if file.note] == ["media/a.wav"]
+
+
 def test_a_manifest_without_licences_says_which_column_is_needed(hub: HubServer, tmp_path: Path) -> None:
     rows = [{name: value for name, value in clip("a.wav").items() if name != "license"}]
     with pytest.raises(UserError, match=r"clips\.parquet: --with-media needs a column `license` .*index and run again"):

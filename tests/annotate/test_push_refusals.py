@@ -58,6 +58,7 @@ def test_a_broken_run_json_is_refused_on_one_line(tmp_path: Path, text: str) -> 
     with pytest.raises(RunFolderError, match=r"run\.json cannot be read as a run: ") as caught:
         pushed(out, dry_run=True)
     assert "\n" not in str(caught.value)
+    assert "errors.pydantic.dev" not in str(caught.value)
 
 
 def test_a_run_without_its_dataset_is_refused(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from huggingface_hub import DatasetCard
 
 from tests.support.hub_server import HubServer
 from tests.support.local_hub import local_hub
-from tests.support.pushed_run import REPO, metadata_of, pushed, rows_of, small_run
-from tests.support.run_folder import MADE_AT, caption_row, verdict_row, write_run_folder
+from tests.support.pushed_run import REPO, as_published, metadata_of, pushed, rows_of, small_run
+from tests.support.run_folder import MADE_AT, caption_row, reject_row, verdict_row, write_run_folder
 from vaemo_annotate.published import tables
 from vaemo_annotate.published.verdicts import ANNOTATORS_FILE
 from vaemo_annotate.push_command import summary_lines
@@ -40,7 +40,7 @@ def test_dropped_captions_stay_behind_and_fixed_ones_replace(hub: HubServer, tmp
     result = pushed(small_run(tmp_path, num_accepted=4, verdicts=verdicts))
 
     fixed = {**caption_row(1), "affect_description": "Calm, not joyful."}
-    assert rows_of(hub.repos[REPO]) == [fixed, caption_row(2), caption_row(3)]
+    assert rows_of(hub.repos[REPO]) == [as_published(row) for row in (fixed, caption_row(2), caption_row(3))]
     assert (result.tally.accepted, result.tally.dropped, result.tally.fixed) == (4, 1, 1)
     assert "left out 1 of the 4 accepted captions and rewrote `affect_description` in 1 of the 3" in result.card
     assert "\n3 English captions" in result.card
@@ -60,14 +60,14 @@ def test_a_verdict_is_on_one_sample_of_a_clip(hub: HubServer, tmp_path: Path) ->
     samples = [caption_row(0, sample_index=0), caption_row(0, sample_index=1)]
     verdicts = [verdict_row("clip_000", "drop", sample_index=1)]
     pushed(write_run_folder(tmp_path, accepted=samples, verdicts=verdicts, settings={"samples": 2}))
-    assert rows_of(hub.repos[REPO]) == samples[:1]
+    assert rows_of(hub.repos[REPO]) == [as_published(samples[0])]
 
 
 def test_the_latest_verdict_counts(hub: HubServer, tmp_path: Path) -> None:
     timeless = verdict_row("clip_000", "fixed", at=None, fixed_description="old")
     verdicts = [verdict_row("clip_000", "keep"), timeless]
     pushed(small_run(tmp_path, num_accepted=1, verdicts=verdicts))
-    assert rows_of(hub.repos[REPO]) == [caption_row(0)]
+    assert rows_of(hub.repos[REPO]) == [as_published(caption_row(0))]
 
 
 @pytest.mark.parametrize(
@@ -131,6 +131,40 @@ def test_a_pseudonym_stays_the_same_when_others_join(hub: HubServer, tmp_path: P
     }
 
 
+def test_a_pseudonym_is_never_given_twice(hub: HubServer, tmp_path: Path) -> None:
+    verdicts = [verdict_row("clip_000", "keep", by=name) for name in ("ann", "bob", "zoe")]
+    out = small_run(tmp_path / "run", verdicts=verdicts)
+    (out / ANNOTATORS_FILE).write_text(json.dumps({"bob": "annotator-2", "zoe": "annotator-3"}))
+    pushed(out)
+    assert [row["by"] for row in rows_of(hub.repos[REPO], "verdicts")] == ["annotator-4", "annotator-2", "annotator-3"]
+
+
+def test_what_a_model_replied_is_nowhere_in_a_push(hub: HubServer, tmp_path: Path) -> None:
+    steps = [{**caption_row(0)["steps"][0], "reply": "She names the ZEBRA."}]
+    accepted = [caption_row(0, steps=steps, affect_description="She names the ZEBRA."), caption_row(1, steps=steps)]
+    rejected = [reject_row(9, "refusal", "it refused", steps=steps)]
+    verdicts = [verdict_row("clip_000", "fixed", by="ann", fixed_description="She names an animal.")]
+    pushed(write_run_folder(tmp_path, accepted=accepted, rejected=rejected, verdicts=verdicts))
+    rows = rows_of(hub.repos[REPO]) + rows_of(hub.repos[REPO], "rejects")
+    assert "ZEBRA" not in str(rows) + hub.repos[REPO].files["README.md"].content.decode()
+    assert [sorted(row["steps"][0]) for row in rows] == [sorted(set(steps[0]) - {"reply"})] * 3
+    assert rows[0]["affect_description"] == "She names an animal."
+
+
+def test_a_text_that_does_not_count_is_not_published(hub: HubServer, tmp_path: Path) -> None:
+    later = MADE_AT + timedelta(hours=1)
+    verdicts = [
+        verdict_row("clip_000", "fixed", by="ann", fixed_description="An early try."),
+        verdict_row("clip_000", "fixed", by="bob", fixed_description="It counts.", at=later),
+        verdict_row("clip_001", "fixed", by="ann", fixed_description="Somebody dropped it."),
+        verdict_row("clip_001", "drop", by="bob"),
+    ]
+    pushed(small_run(tmp_path, verdicts=verdicts))
+    rows = rows_of(hub.repos[REPO], "verdicts")
+    assert [row["fixed_description"] for row in rows] == [None, "It counts.", None, None]
+    assert [row["verdict"] for row in rows] == ["fixed", "fixed", "fixed", "drop"]
+
+
 def test_a_dry_run_leaves_the_run_as_it_was(tmp_path: Path) -> None:
     out = small_run(tmp_path, verdicts=[verdict_row("clip_000", "keep", by="ann")])
     before = sorted(path.name for path in out.iterdir())
@@ -141,11 +175,12 @@ def test_a_dry_run_leaves_the_run_as_it_was(tmp_path: Path) -> None:
 def test_a_verdict_on_other_words_stops_the_push(hub: HubServer, tmp_path: Path) -> None:
     fresh = verdict_row("clip_000", "keep", by="check", caption_sha256=caption_digest(caption_row(0)))
     stale = [verdict_row("clip_001", word, by=by, caption_sha256="00" * 32) for word, by in
-             (("keep", "check"), ("drop", "ann"))]  # fmt: skip
+             (("keep", "check"), ("drop", "Ann Abel"))]  # fmt: skip
     assert pushed(small_run(tmp_path / "fresh", verdicts=[fresh])).pushed is not None
     before = hub.repos[REPO].sha
     told = (
-        r"2 verdicts are on captions that read otherwise .* run `vaemo-annotate check` again, then .*review.* the 1 of"
+        r"2 verdicts are on captions that read otherwise .* run `vaemo-annotate check .*stale` again, then "
+        r"`vaemo-annotate review .*stale --annotator 'Ann Abel'` for the 1 of Ann Abel: each is asked for again"
     )
     with pytest.raises(RunFolderError, match=told):
         pushed(small_run(tmp_path / "stale", verdicts=[fresh, *stale]))

@@ -17,7 +17,6 @@ from tests.support.hub_server import HubServer
 from tests.support.local_hub import TOKEN, local_hub
 from vaemo_clips.errors import ServerError, UserError
 from vaemo_clips.hub.destination import Destination, Kind
-from vaemo_clips.hub.portable import portable_json
 from vaemo_clips.hub.upload import HubFile, Pushed, upload
 
 REPO = "ann/things"
@@ -201,15 +200,6 @@ def test_the_token_is_that_of_the_login_and_never_told(
 def test_a_name_is_checked_before_anything_is_sent() -> None:
     with pytest.raises(UserError, match="'ann' is not a repository's name: give USER/NAME"):
         Destination("ann", "model")
-
-
-def test_a_record_loses_folders_hosts_and_numbers_that_json_lacks() -> None:
-    told = {"init": "/home/ann/stage1/model", "command": ["x", "--set=data=/srv/shards", "http://gpu-7:8000/v1"],
-            "share": 0.5, "loss": float("nan"), "model": "sentence-transformers/MiniLM"}  # fmt: skip
-    assert portable_json(told) == {
-        "init": "model", "command": ["x", "--set=data=shards", "http://server/v1"], "share": 0.5, "loss": None,
-        "model": "sentence-transformers/MiniLM",
-    }  # fmt: skip
 
 
 def test_the_package_is_imported_without_huggingface_hub() -> None:

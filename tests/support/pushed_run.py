@@ -42,6 +42,12 @@ def rows_of(repo: Repo, kind: str = "accepted") -> list[dict[str, Any]]:
     return [row for path in paths for row in pq.read_table(pa.BufferReader(repo.files[path].content)).to_pylist()]
 
 
+def as_published(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of a run as it is pushed: without the replies of its steps."""
+    steps = [{name: value for name, value in step.items() if name != "reply"} for step in row["steps"]]
+    return {**row, "steps": steps}
+
+
 def metadata_of(card: DatasetCard) -> dict[str, Any]:
     """The front matter as huggingface_hub reads it."""
     metadata: dict[str, Any] = card.data.to_dict()

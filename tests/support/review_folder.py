@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import queue
+import socket
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 import pyarrow as pa
@@ -59,16 +61,20 @@ class Client:
     token: str
     session: ReviewSession
 
+    def address(self, path: str, **parameters: Any) -> str:
+        """Return the address of a request, which says what run it is about."""
+        return f"{self.url}{path}?{urlencode({'run': self.session.run_id, **parameters})}"
+
     async def get(self, path: str, **parameters: Any) -> Any:
         """Return the JSON of an answer that must be a good one."""
-        async with self.http.get(self.url + path, params={"annotator": "Anna", **parameters}) as response:
+        async with self.http.get(self.address(path, **{"annotator": "Anna", **parameters})) as response:
             assert response.status == 200, await response.text()
             return await response.json()
 
     async def post(self, path: str, body: Any, **headers: str) -> tuple[int, Any]:
         """Send JSON as the page does; return status and JSON."""
         own = {"Origin": self.url.rstrip("/"), "X-Review-Token": self.token, **headers}
-        async with self.http.post(self.url + path, json=body, headers=own) as response:
+        async with self.http.post(self.address(path), json=body, headers=own) as response:
             return response.status, await response.json()
 
     async def decide(self, caption: dict[str, Any], verdict: str, annotator: str = "Anna", **details: Any) -> Any:
@@ -84,7 +90,7 @@ class Client:
 async def running_server(
     out: Path, pool: Any = None, annotator: str | None = None, port: int = 0, **settings: Any
 ) -> AsyncIterator[tuple[str, ReviewSession]]:
-    """Serve the run folder `out` for the time of the block; without a pool there are no media."""
+    """Serve the run folder `out` for the time of the block, yield the address with the key; without a pool no media."""
     session = ReviewSession(out, **{"order": "dataset", "count": None, "seed": 0, **settings})
     media = ClipMedia(Manifest.open(out / "clips.parquet"), out / CACHE_FOLDER, pool) if pool else "no media here"
     renewal = Renewal(lambda: write_verdicts(out, None), patience_s=0.01)
@@ -101,14 +107,24 @@ async def running_server(
 @asynccontextmanager
 async def review_client(out: Path, pool: Any = None, **settings: Any) -> AsyncIterator[Client]:
     """Serve the run folder `out` and talk to the server as its page does."""
-    async with running_server(out, pool, **settings) as (url, session), aiohttp.ClientSession() as http:
+    jar = aiohttp.CookieJar(unsafe=True)  # which takes cookies of a bare address
+    async with running_server(out, pool, **settings) as (url, session), aiohttp.ClientSession(cookie_jar=jar) as http:
         async with http.get(url) as page:
             token = (await page.text()).split('name="review-token" content="')[1].split('"')[0]
-        yield Client(http, url, token, session)
+        yield Client(http, url.partition("?")[0], token, session)
 
 
 @contextmanager
-def served_in_thread(out: Path, pool: Any = None, port: int = 0) -> Iterator[str]:
+def held_port() -> Iterator[int]:
+    """Keep a port from other programs, which servers of this test may listen on, one after the other."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield int(holder.getsockname()[1])
+
+
+@contextmanager
+def served_in_thread(out: Path, pool: Any = None, port: int = 0, **settings: Any) -> Iterator[str]:
     """Serve the run folder `out` from a thread of its own, for a browser that this one drives; yield the address."""
     started: queue.SimpleQueue[tuple[str, asyncio.AbstractEventLoop, asyncio.Event] | BaseException] = (
         queue.SimpleQueue()
@@ -116,7 +132,7 @@ def served_in_thread(out: Path, pool: Any = None, port: int = 0) -> Iterator[str
 
     async def serve() -> None:
         ended = asyncio.Event()
-        async with running_server(out, pool, port=port) as (url, _):
+        async with running_server(out, pool, port=port, **settings) as (url, _):
             started.put((url, asyncio.get_running_loop(), ended))
             await ended.wait()
 

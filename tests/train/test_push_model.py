@@ -49,7 +49,7 @@ def run_of(folder: Path, **changes: Any) -> Path:
         "steps": 800, "identity": {"data": "fe90"}, "seeds": {"training": 3}, "machine": {"processor": "AMD EPYC"},
         "monitor": {"monitor/top1": 0.5, "monitor/top1_low": 0.25, "monitor/top1_high": 0.75,
                     "monitor/top1_chance": 0.02, "monitor/own_share": float("nan")},
-        "host": "gpu-07", "sessions": [{"error": "/home/ann: no space"}],
+        "validation_speakers": ["Zoe Zimmer", "Bob"], "host": "gpu-07", "sessions": [{"error": "/home/ann: no space"}],
     }  # fmt: skip
     (folder / "run.json").write_text(json.dumps(record | changes))
     (folder / "metrics.jsonl").write_text('{"step": 800, "loss": 1.9, "loss/audio": 0.6}\n{"step": 800, "epoch": 2}\n')
@@ -81,10 +81,11 @@ def test_only_model_records_and_figures_of_numbers_are_pushed(hub: HubServer, tm
     files = hub.models[REPO].files
     assert sorted(files.keys() - {".gitattributes"}) == TOP == [file.path for file in result.files]
     told = "".join(files[name].content.decode() for name in TOP if name.endswith((".json", ".md", ".yaml")))
-    for secret in ("/home", "gpu-07", "no space"):
+    for secret in ("/home", "gpu-07", "no space", "Zimmer"):
         assert secret not in told, secret
     record = json.loads(files["run.json"].content)
     assert record["command"] == ["vaemo-train", "stage1", "--data", "shards"]
+    assert record["validation_speakers"] == 2, "their number, not who they are"
     assert record["monitor"]["monitor/own_share"] is None, "JSON has no NaN"
 
 

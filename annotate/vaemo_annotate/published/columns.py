@@ -33,7 +33,8 @@ COLUMN_MEANINGS = {
     "its `reason`, and the distance in standard deviations from people's neutral clips (`population_sd`) and from the "
     "speaker's other clips (`speaker_sd`); empty when none were asked for.",
     "sample_index": "Which of the samples drawn for this clip the row is, from 0.",
-    "steps": "Each step of the prompt as it was answered: the reply, how it ended, its tokens, seconds and attempts.",
+    "steps": "Each step of the prompt as it was answered: its name, how it ended, its tokens, seconds "
+    "and attempts. What the model replied word for word is not published.",
     "engine": "What answered: a server of a multimodal model, or measured cues put into words.",
     "model": "The model that answered.",
     "model_revision": "Revision of the model's repository, or null where it is not known.",
@@ -45,11 +46,15 @@ COLUMN_MEANINGS = {
     "seed": "Seed of the sampling.",
     "created_at": "When the caption was made (UTC).",
     "reject_reason": "Why there is no caption, as a type; in `rejects` only.",
-    "reject_detail": "Why there is no caption, in words; in `rejects` only.",
+    "reject_detail": "Why there is no caption, in words, which can quote the beginning of a reply; in `rejects` only.",
 }
 """What each column of a caption dataset means, in one sentence."""
 
 EXTRA_MEANING = "Column of the source manifest, carried through untouched."
+SPEAKER_MEANING: Final = (
+    "Who speaks, from the source manifest, by pseudonyms (`speaker-1` is the first to appear in the captions, then the "
+    "rejects) that hold for this run alone. `clip_id` and `path` are the collection's own and can name people too."
+)
 
 VERDICT_MEANINGS: Final = {
     "clip_id": "The clip of the caption that was judged.",
@@ -59,7 +64,8 @@ VERDICT_MEANINGS: Final = {
     "scores": "Numbers behind the reasons, by name.",
     "by": "`check` for software; people by pseudonyms, the same in every push of this run.",
     "at": "When it was judged (UTC).",
-    "fixed_description": "What a person wrote in the place of `affect_description`; null unless fixed.",
+    "fixed_description": "What a person wrote in the place of `affect_description`; null unless this is the verdict "
+    "that counts, and it is fixed.",
     "caption_sha256": "SHA-256 over the caption as it was judged, before anything was fixed; null where not recorded.",
 }
 """Of the published verdicts."""

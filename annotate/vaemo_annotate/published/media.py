@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -13,13 +14,21 @@ from vaemo_annotate.licences import Licence, find_licence
 from vaemo_annotate.run_folder import RunFolder
 from vaemo_clips.errors import RunFolderError, UserError
 from vaemo_clips.file_facts import sha256_of
-from vaemo_clips.hub.portable import portable_name
+from vaemo_clips.hub.portable import portable_name, without_secrets
 from vaemo_clips.manifest import Manifest
 
 FOLDER: Final = "media"
 """Of the repository; what lies below it belongs to `push`."""
 _LICENCE_COLUMNS: Final = ("license", "licence")
 _CREDIT_COLUMNS: Final = ("attribution", "author", "credit", "source")
+_NOBODY: Final = frozenset(
+    {"", "unknown", "n/a", "na", "n.a", "none", "null", "nil", "nan", "tbd", "todo", "not known", "not available",
+     "not specified", "unspecified"}
+)  # fmt: skip
+"""What stands in a column where nobody is named."""
+_MARKS: Final = " -–—_.?!*/()[]<>"
+_RELATIVE: Final = re.compile(r"\.{1,2}[\\/].*|[^\s:]*[\\/][^\s:]*\.[A-Za-z0-9]{2,4}")
+"""A file's place, such as clips/a.mp4."""
 MEDIA_SCHEMA: Final = pa.schema(
     [
         ("sha256", pa.string()),
@@ -84,14 +93,14 @@ def choose_media(out: Path, published: Collection[str]) -> MediaChoice:
     once, below `media/`. Raises UserError where no column names licences, RunFolderError without a manifest.
     """
     manifest = _manifest_of(out)
-    names = {column.name.lower(): column.name for column in manifest.extra_fields}
-    licence_columns = [names[name] for name in _LICENCE_COLUMNS if name in names]
+    names = [column.name for column in manifest.extra_fields]
+    licence_columns = [name for name in names if name.lower() in _LICENCE_COLUMNS]
     if not licence_columns:
         raise UserError(
             f"{manifest.path}: --with-media needs a column `license` that says of each clip under which licence its "
             "file may be handed on (as CC-BY-4.0); add it to the table that was indexed, index and run again"
         )
-    credit_columns = {name: names[name] for name in _CREDIT_COLUMNS if name in names}
+    credit_columns = {name: name.lower() for name in names if name.lower() in _CREDIT_COLUMNS}
     contents = _contents(manifest, licence_columns, credit_columns, published)
     chosen = [_choose(manifest.root, digest, content) for digest, content in contents.items() if content.is_wanted]
     files = tuple(one for one in chosen if isinstance(one, MediaFile))
@@ -116,7 +125,7 @@ def _contents(
     manifest: Manifest, licences: list[str], credits: dict[str, str], published: Collection[str]
 ) -> dict[str, _Content]:
     contents: dict[str, _Content] = {}
-    columns = ["clip_id", "path", "sha256", *licences, *credits.values()]
+    columns = ["clip_id", "path", "sha256", *licences, *credits]
     for batch in manifest.batches():
         for row in batch.select(columns).to_pylist():
             content = contents.setdefault(row["sha256"], _Content())
@@ -124,14 +133,21 @@ def _contents(
             content.is_wanted |= row["clip_id"] in published
             texts = dict.fromkeys(text for column in licences if (text := _text(row[column])))
             content.licences |= texts or {"": None}
-            for name, column in credits.items():
-                if text := _text(row[column]):
-                    content.credit.setdefault(name, {})[portable_name(text)] = None
+            for column, name in credits.items():
+                if text := _credit(_text(row[column])):
+                    content.credit.setdefault(name, {})[text] = None
     return contents
 
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value).strip()
+
+
+def _credit(text: str) -> str:
+    """Whom a text names; empty where it says that nobody is known, or is a place on this machine."""
+    if text.casefold().strip(_MARKS) in _NOBODY or portable_name(text) != text or _RELATIVE.fullmatch(text):
+        return ""
+    return without_secrets(text)
 
 
 def _choose(root: Path, digest: str, content: _Content) -> MediaFile | LeftOut:

@@ -7,35 +7,46 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from vaemo_clips.errors import RunFolderError
-from vaemo_clips.hub.portable import portable_json, portable_name
+from vaemo_clips.hub.portable import portable_json, portable_text, without_folders
 from vaemo_clips.hub.refusal import one_line
+from vaemo_clips.settings_file import pydantic_faults
 
-ModelName = Annotated[str, AfterValidator(portable_name)]
-"""A model's repository; a model in a local folder is known by the folder's name alone."""
+Text = Annotated[str, AfterValidator(portable_text)]
+"""A text without folders, hosts and keys; so a model in a local folder is known by the folder's name alone."""
 
 
 class PromptRecord(BaseModel):
-    """The prompt of a run; `text` is the whole YAML and is published as a file of its own."""
+    """The prompt of a run; `text` is the YAML, published as a file of its own, `is_cut` tells that it is not whole.
 
-    name: str
-    version: str | int | float
-    sha256: str
-    description: str | None = None
+    It is cut where it names folders, hosts or keys; `sha256` is that of the whole.
+    """
+
+    name: Text
+    version: Text | int | float
+    sha256: Text
+    description: Text | None = None
     text: str | None = Field(default=None, exclude=True)
+    is_cut: bool = Field(default=False, exclude=True)
+
+    @model_validator(mode="after")
+    def _cut(self) -> Self:
+        shared = None if self.text is None else without_folders(self.text)
+        self.is_cut, self.text = shared != self.text, shared
+        return self
 
 
 class EngineRecord(BaseModel):
     """What answered."""
 
-    name: str
-    model: ModelName | None = None
-    model_revision: str | None = None
-    server_version: str | None = None
+    name: Text
+    model: Text | None = None
+    model_revision: Text | None = None
+    server_version: Text | None = None
 
 
 class SettingsRecord(BaseModel):
@@ -43,7 +54,7 @@ class SettingsRecord(BaseModel):
 
     seed: int | None = None
     samples: int = 1
-    shard: dict[str, int] | str | None = None
+    shard: dict[str, int] | Text | None = None
     limit: int | None = None
 
 
@@ -71,7 +82,7 @@ class RunRecord(BaseModel):
     the machine, keys) is left behind because it is not named here.
     """
 
-    vaemo_version: str
+    vaemo_version: Text
     complete: bool
     pilot: bool = False
     prompt: PromptRecord
@@ -99,7 +110,10 @@ def read_run(out: Path) -> RunRecord:
         if isinstance(settings, dict) and not is_complete:
             raise RunFolderError(f"{out} holds an unfinished run; run it again to finish it, then push")
         return RunRecord.model_validate(settings)
-    except (ValueError, ValidationError) as error:
+    except ValidationError as error:
+        faults = one_line("; ".join(pydantic_faults(error, "run.json")))
+        raise RunFolderError(f"{path} cannot be read as a run: {faults}; run it again") from error
+    except ValueError as error:
         raise RunFolderError(f"{path} cannot be read as a run: {one_line(error)}; run it again") from error
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from vaemo_annotate.published.run import RunRecord
 from vaemo_clips.caption import REJECT_SCHEMA, RESERVED_NAMES
 from vaemo_clips.errors import RunFolderError
-from vaemo_clips.hub.portable import portable_name, without_folders
+from vaemo_clips.hub.portable import portable_name, portable_text, without_folders, without_secrets
 from vaemo_clips.hub.refusal import one_line
 
 SHARD_BYTES = 500_000_000
@@ -85,15 +85,25 @@ def shorten_paths(tables: Iterator[pa.Table], shortened: Counter[str]) -> Iterat
         _check_paths(table)
         for field in table.schema:
             is_text = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
-            if not is_text or (field.name in RESERVED_NAMES and field.name not in ("model", "reject_detail")):
+            if not is_text or (field.name in RESERVED_NAMES and field.name not in _CUTS):
                 continue
-            cut = without_folders if field.name == "reject_detail" else portable_name
+            cut = _CUTS.get(field.name, _portable_value)
             before = table[field.name].to_pylist()
             after = [text and cut(text) for text in before]
             if changed := sum(old != new for old, new in zip(before, after, strict=True)):
                 shortened[field.name] += changed
                 table = _with_column(table, field.name, after)
         yield table
+
+
+def _portable_value(value: str) -> str:
+    """A value of the source manifest: what it says of the world stays, such as the address of a video."""
+    return without_secrets(portable_name(value))
+
+
+_CUTS = {"reject_detail": without_folders, "model": portable_text, "model_revision": portable_text,
+         "server_version": portable_text, "prompt_name": portable_text, "prompt_version": portable_text}  # fmt: skip
+"""How columns of the captions are cut; none of the others can name a place."""
 
 
 def _check_paths(table: pa.Table) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ from vaemo_clips.whole_file import write_text
 
 ANNOTATORS_FILE: Final = "annotators.json"
 """Beside the run, never published: which pseudonym stands for whom, so that later pushes use the same."""
+_PSEUDONYM: Final = re.compile(r"annotator-(\d+)", re.ASCII)
 _SCORES: Final = pa.list_(pa.struct([("name", pa.string()), ("value", pa.float64())]))
 PUBLISHED_SCHEMA: Final = pa.schema(
     [pa.field(part.name, _SCORES if part.name == "scores" else part.type) for part in VERDICT_SCHEMA]
@@ -91,12 +94,18 @@ class Judgements:
         """Raise RunFolderError where a verdict is on other words than those that stand in the dataset now."""
         if not self._stale:
             return
-        by_people = sum(not verdict.is_by_software for verdict in self._stale)
-        people = f", then `vaemo-annotate review` for the {by_people:,} of people" if by_people else ""
+        people = Counter(verdict.by for verdict in self._stale if not verdict.is_by_software)
+        again = "".join(
+            f", then `vaemo-annotate review {out} --annotator {shlex.quote(name)}` for the {count:,} of {name}"
+            for name, count in people.most_common(3)
+        )
+        others = f" (and so for {len(people) - 3:,} others)" if len(people) > 3 else ""
+        asked = f"{others}: each is asked for again, under that name by whoever is there" if people else ""
         first = self._stale[0]
         raise RunFolderError(
             f"{out / VERDICTS_FILE}: {len(self._stale):,} verdicts are on captions that read otherwise by now (the "
-            f"first: clip {first.clip_id!r}, sample {first.sample_index}); run `vaemo-annotate check` again{people}"
+            f"first: clip {first.clip_id!r}, sample {first.sample_index}); run `vaemo-annotate check {out}` again"
+            f"{again}{asked}"
         )
 
     def present(self) -> list[Verdict]:
@@ -126,7 +135,9 @@ def pseudonyms(out: Path, verdicts: Sequence[Verdict]) -> dict[str, str]:
         at = verdict.at or datetime.max.replace(tzinfo=UTC)
         begun[verdict.by] = min(at, begun.get(verdict.by, at))
     people = sorted(begun.keys() - {SOFTWARE} - known.keys(), key=lambda name: (begun[name], name))
-    return known | {name: f"annotator-{number}" for number, name in enumerate(people, len(known) + 1)}
+    in_use = [int(found[1]) for pseudonym in known.values() if (found := _PSEUDONYM.fullmatch(pseudonym))]
+    first = max(in_use, default=0) + 1
+    return known | {name: f"annotator-{number}" for number, name in enumerate(people, first)}
 
 
 def remember_pseudonyms(out: Path, names: Mapping[str, str]) -> None:
@@ -150,13 +161,21 @@ def _known(path: Path) -> dict[str, str]:
         raise RunFolderError(f"{path} cannot be read: {one_line(error)}; mend it, or delete it") from error
 
 
-def verdict_tables(verdicts: Sequence[Verdict], names: Mapping[str, str], batch: int) -> Iterator[pa.Table]:
-    """The verdicts as tables of PUBLISHED_SCHEMA, with pseudonyms for people."""
+def verdict_tables(
+    verdicts: Sequence[Verdict], decided: Mapping[CaptionKey, Verdict], names: Mapping[str, str], batch: int
+) -> Iterator[pa.Table]:
+    """The verdicts as tables of PUBLISHED_SCHEMA, with pseudonyms for people; of rewritten texts only those that count.
+
+    What somebody wrote that does not count, say since others dropped the caption, is nowhere else in the dataset.
+    """
     for start in range(0, len(verdicts), batch):
-        rows = [_row(verdict, names) for verdict in verdicts[start : start + batch]]
+        rows = [_row(one, one == decided.get(one.key), names) for one in verdicts[start : start + batch]]
         yield pa.Table.from_pylist(rows, schema=PUBLISHED_SCHEMA)
 
 
-def _row(verdict: Verdict, names: Mapping[str, str]) -> dict[str, Any]:
+def _row(verdict: Verdict, counts: bool, names: Mapping[str, str]) -> dict[str, Any]:
     scores = [{"name": name, "value": value} for name, value in verdict.scores.items()]
-    return {**verdict.to_row(), "scores": scores, "by": names.get(verdict.by, verdict.by)}
+    text = verdict.fixed_description if counts and verdict.verdict == "fixed" else None
+    return {
+        **verdict.to_row(), "scores": scores, "by": names.get(verdict.by, verdict.by), "fixed_description": text
+    }  # fmt: skip

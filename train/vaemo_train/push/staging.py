@@ -30,6 +30,8 @@ _TOLD: Final = (
     "chosen_step", "validation_score", "wall_s", "monitor",
 )  # fmt: skip
 """What of run.json is published; whatever else stands there is left behind because it is not named here."""
+_PEOPLE: Final = ("validation_speakers",)
+"""Of these, lists of people by their names in the source."""
 
 
 def stage_model(found: FinishedTraining, card: str, stage: Path) -> list[HubFile]:
@@ -60,8 +62,9 @@ def _model_files(model: TrainedModel, place: str, stage: Path) -> Iterator[HubFi
 
 
 def published_record(model: TrainedModel) -> dict[str, Any]:
-    """What of run.json is published."""
-    return {name: portable_json(model.record[name]) for name in _TOLD if name in model.record}
+    """What of run.json is published; of people, such as the speakers who chose a checkpoint, their number alone."""
+    told: dict[str, Any] = {name: portable_json(model.record[name]) for name in _TOLD if name in model.record}
+    return told | {name: len(told[name]) for name in _PEOPLE if isinstance(told.get(name), list)}
 
 
 def published_recipe(model: TrainedModel) -> str:
