@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vaemo_annotate.dataset import import_datasets, load_rows, save_dataset
+from vaemo_annotate.probes.canary_record import merged_canaries
 from vaemo_annotate.run_folder import RunFolder, snapshot_manifest
 from vaemo_clips.errors import RunFolderError
 from vaemo_clips.manifest import Manifest
@@ -134,8 +135,10 @@ def _merged_record(records: list[dict[str, Any]], accepted: int, rejected: int) 
         "rejects_by_reason": dict(by_reason.most_common()),
         "replies_asked_now": total("counts", "replies_asked_now"),
     }
+    canaries = merged_canaries([record["canaries"] for record in records if record.get("canaries")])
     return {
         **records[0],
+        **({"canaries": canaries} if canaries else {}),
         "settings": {**records[0]["settings"], "shard": None},
         "counts": counts,
         "tokens": {name: total("tokens", name) for name in records[0]["tokens"]},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import json
 import wave
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,9 @@ def compared(kind: Kind, before: str, after: str, donor: str | None = None, affe
         ("muted", SILENT, SILENT, []),
         ("muted", "A plain tone.", "A plain tone!", ["sound_invented"]),
         ("muted", LOUD_HIGH, "Nothing can be said.", []),
+        ("muted", LOUD_HIGH, "The audio is silent, with very low loudness and a flat pitch.", []),
+        ("muted", LOUD_HIGH, "Silence: loudness is very low, pitch is flat, no pauses.", []),
+        ("muted", LOUD_HIGH, "The loudness is very low and the pitch is flat.", ["sound_invented"]),
         ("blank", "The brows are raised.", "The screen is black; no face is visible.", []),
         ("blank", "The brows are raised.", "The person smiles.", ["picture_invented"]),
         ("blank", "The brows are raised.", "The brows are raised high.", ["picture_ignored", "picture_invented"]),
@@ -213,13 +217,42 @@ def run_folder(tmp_path: Path, prompt: str = "cot_v2", **changes: Any) -> Path:
 
 def test_clips_are_drawn_by_their_id_with_all_modalities_and_their_first_sample(tmp_path: Path) -> None:
     run = AblatedRun.open(run_folder(tmp_path), ServerChoice())
-    drawn = {count: [clip.clip_id for _, clip in run.choose(count)] for count in (1, 2, 9)}
+    drawn = {count: [clip.clip_id for _, clip in run.choose(count)[0]] for count in (1, 2, 9)}
     assert drawn[9][:1] == drawn[1]
     assert drawn[9][:2] == drawn[2]
     assert sorted(drawn[9]) == ["clip_000", "clip_001", "clip_003"]
-    assert all(row["sample_index"] == 0 for row, _ in run.choose(9))
+    assert all(row["sample_index"] == 0 for row, _ in run.choose(9)[0])
     assert run.corpus_of({"label": "happy"}) == "crema"
     assert run.corpus_of({"corpus": "meld"}) == "meld"
+
+
+def test_captions_whose_clip_the_manifest_lacks_are_counted_as_left_out(tmp_path: Path) -> None:
+    out = run_folder(tmp_path)
+    rows = [row for row in pq.read_table(out / "clips.parquet").to_pylist() if row["clip_id"] != "clip_001"]
+    table = pq.read_table(out / "clips.parquet")
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), out / "clips.parquet")
+    drawn, missing = AblatedRun.open(out, ServerChoice()).choose(9)
+    assert (sorted(clip.clip_id for _, clip in drawn), missing) == (["clip_000", "clip_003"], 1)
+    with pytest.raises(UserError, match=r"\(not_in_manifest 1, not_found 2\)"):
+        ablate(out, 9, workers=1)
+
+
+@pytest.mark.parametrize(
+    ("section", "left", "named"),
+    [
+        ("manifest", None, "manifest.path"), ("manifest", {"path": "/data/c.parquet"}, "manifest.root"),
+        ("settings", {"seed": 1}, "settings.prompt"), ("engine", {"name": "vllm"}, "engine.model"),
+    ],
+)  # fmt: skip
+def test_a_record_without_what_an_ablation_needs_is_an_error_in_one_line(
+    tmp_path: Path, section: str, left: Any, named: str
+) -> None:
+    out = run_folder(tmp_path)
+    record = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    record = {name: value for name, value in record.items() if name != section}
+    (out / "run.json").write_text(json.dumps(record if left is None else {**record, section: left}), encoding="utf-8")
+    with pytest.raises(RunFolderError, match=rf"run.json holds no {named}.*run `vaemo-annotate run` again"):
+        ablate(out, 1)
 
 
 def test_the_runs_own_server_is_asked_unless_another_is_named(tmp_path: Path) -> None:

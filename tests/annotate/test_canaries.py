@@ -19,9 +19,11 @@ from vaemo_annotate.engines.opening import OpenCues, RunParts
 from vaemo_annotate.engines.request import ChatRequest
 from vaemo_annotate.ledger import Ledger
 from vaemo_annotate.probes.canaries import ask_canaries, canary_line
+from vaemo_annotate.probes.canary_record import merged_canaries
 from vaemo_annotate.probes.canary_verdict import judge_canaries
 from vaemo_annotate.probes.statement import Said, quoted, reply_text, said
 from vaemo_annotate.prompt import Prompt, load_prompt
+from vaemo_annotate.quality.lexicon import Modality
 from vaemo_annotate.reply import Reply
 from vaemo_clips.errors import ServerError
 
@@ -31,13 +33,22 @@ GROUNDED = load_prompt(REPOSITORY / "prompts" / "cot_v2_grounded.yaml")
 
 def told(text: str, statements: Sequence[str] = (), denied: bool = False) -> Said:
     """Return what was said, as if it had been read."""
-    return Said(text, tuple(statements), bool(statements), denied)
+    return Said(text, tuple(statements), bool(statements), denied, denied)
 
 
 DENIAL = told("There is no sound.", denied=True)
 HIGH = told("The pitch is high.", ["pitch_level:up"])
 LOUD = told("The voice is loud.", ["loudness:up"])
 VAGUE = told("Hard to say.")
+
+
+@pytest.mark.parametrize(
+    "text", ["ҷ oiceﶶㇱ voice rises in pitch 䙙 z ǣ 崚S9 no sound ꕗ pit oiceQ", "声音很大,没有画面。"]
+)
+def test_what_is_no_english_says_nothing(text: str) -> None:
+    read = said("voice", text)
+    assert (read.statements, read.is_mentioned, read.is_denied) == ((), False, False)
+    assert read.text == text
 
 
 @pytest.mark.parametrize(
@@ -97,6 +108,94 @@ def test_a_text_that_denies_a_modality_states_nothing_unless_it_says_much_of_it(
 def test_what_is_named_without_a_denial_is_mentioned(text: str, is_mentioned: bool, is_denied: bool) -> None:
     found = said("voice", text)
     assert (found.is_mentioned, found.is_denied) == (is_mentioned, is_denied)
+
+
+@pytest.mark.parametrize(
+    ("modality", "text", "further"),
+    [
+        ("voice", "There is no speech in the audio, only a synthetic tone that rises in pitch.", []),
+        ("voice", "The audio contains no speech, just a low hum that repeats four times.", []),
+        ("voice", "There is a siren-like wail; no speech can be heard.", []),
+        ("voice", "There is no speech, only a synthetic tone.", ["sound: other.\nother sounds: a synthetic tone."]),
+        ("voice", "No voice is present, but a sound rises in pitch.", []),
+        ("voice", "The audio is silent except for a low hum.", []),
+        ("voice", "The voice is soft; no other sounds are heard.", []),
+        ("face", "There is no real person in the video, only a cartoon face that smiles.", []),
+        ("face", "The video shows a cartoon drawing; no person is visible.", []),
+        ("face", "No human face is visible, but an animated character turns to the side.", []),
+        ("face", "The video shows a cartoon face on a black background.", []),
+    ],
+)
+def test_who_tells_of_the_tone_or_the_drawing_passes_whatever_else_is_denied(
+    modality: Modality, text: str, further: list[str]
+) -> None:
+    nothing = {"voice": "There is no sound.", "face": "The screen is black; no face is visible."}[modality]
+    present, _ = judge_canaries(modality, [said(modality, text, further)] * 3, [said(modality, nothing)] * 3)
+    assert present.outcome == "passed"
+
+
+@pytest.mark.parametrize("text", ["No speech is heard.", "There are no voices.", "There are no spoken words."])
+def test_who_hears_no_speech_alone_has_not_ignored_the_tone(text: str) -> None:
+    tone, silence = judge_canaries("voice", [said("voice", text)] * 3, [said("voice", "There is no sound.")] * 3)
+    assert (tone.outcome, silence.outcome) == ("inconclusive", "passed")
+
+
+@pytest.mark.parametrize(
+    ("modality", "text"),
+    [
+        ("voice", "There is no speech, sound, or music."),
+        ("voice", "No speech, music, or other sounds are audible."),
+        ("voice", "There is no voice or sound in the clip."),
+        ("voice", "No audio was provided, so pitch, loudness, and rate are unavailable."),
+        ("voice", "The audio is silent, making it impossible to judge the pitch."),
+        ("voice", "There is no sound, the pitch is flat."),
+        ("voice", "There is only silence."),
+        ("voice", "The audio contains no speech or vocalisation; it is silent."),
+        ("voice", "Silence: loudness is very low, pitch is flat, no pauses."),
+        ("face", "The video is completely black, no face, brows, eyes or mouth are visible."),
+        ("face", "The frames are black, so the person's expression is unreadable."),
+        ("face", "No person is visible."),
+    ],
+)
+def test_who_says_that_there_is_nothing_at_all_ignores_what_is_there(modality: Modality, text: str) -> None:
+    present, _ = judge_canaries(modality, [said(modality, text)] * 3, [told("Hard to say.")] * 3)
+    assert present.outcome == "ignored"
+
+
+@pytest.mark.parametrize(
+    ("modality", "text", "verdict"),
+    [
+        ("voice", "The audio is completely silent with no discernible speech, pitch is flat and loudness is low and "
+                  "steady.", "passed"),
+        ("voice", "The audio is silent, with very low loudness and a flat pitch.", "passed"),
+        ("voice", "Silence: loudness is very low, pitch is flat, no pauses.", "passed"),
+        ("face", "The screen is black; no face is visible, the head is still and nothing blinks.", "passed"),
+        ("voice", "There is no speech, only a low hum.", "inconclusive"),
+        ("voice", "The loudness is low and the pitch is flat.", "invented"),
+        ("voice", "The audio is silent, yet the pitch is high and the voice is loud.", "invented"),
+    ],
+)  # fmt: skip
+def test_honest_silence_may_be_called_flat_and_low(modality: Modality, text: str, verdict: str) -> None:
+    _, absent = judge_canaries(modality, [told("Hard to say.")] * 3, [said(modality, text)] * 3)
+    assert absent.outcome == verdict
+
+
+def canaries_record(mode: str, tone: str, asked: int = 6) -> dict[str, Any]:
+    """Return what run.json keeps of a run."""
+    outcomes = {"tone": {"outcome": tone, "samples": [tone]}, "face": {"outcome": "passed", "samples": []}}
+    return {"mode": mode, "asked": asked, "replies_asked_now": asked - 1, "outcomes": outcomes}
+
+
+def test_of_several_shards_the_worst_outcome_of_each_canary_counts() -> None:
+    records = [canaries_record("stop", "passed"), canaries_record("warn", "ignored"), canaries_record("warn", "passed")]
+    merged = merged_canaries(records)
+    assert merged is not None
+    assert merged["outcomes"] == records[1]["outcomes"]
+    assert (merged["mode"], merged["asked"], merged["replies_asked_now"]) == ("stop, warn", 18, 15)
+    other = merged_canaries([canaries_record("warn", "inconclusive"), records[0]])
+    assert other is not None
+    assert other["outcomes"]["tone"]["samples"] == ["inconclusive"]
+    assert merged_canaries([]) is None
 
 
 def test_where_there_is_no_description_the_replies_stand_for_it() -> None:

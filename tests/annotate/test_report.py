@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -10,20 +11,25 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.support.run_folder import MADE_AT, caption_row, reject_row, verdict_row, write_run_folder
+from vaemo_annotate.probes.ablation_row import ROW_SCHEMA
 from vaemo_annotate.quality.checked import Checked
 from vaemo_annotate.report.charts import Series as Part
 from vaemo_annotate.report.charts import bars, grid, histogram, run_line, stacked_bars
 from vaemo_annotate.report.collection import collect
 from vaemo_annotate.report.marked_text import quote, stretches
 from vaemo_annotate.report.report_command import report_with_summary, write_report
+from vaemo_annotate.report.sections import label_table, speaker_figure
 from vaemo_annotate.report.step_tally import Prices, StepTallies
 from vaemo_annotate.report.svg import ticks
-from vaemo_annotate.report.tallies import Draw, Grid, Histogram, LatencyQuantiles, WordCounts
+from vaemo_annotate.report.tallies import Draw, Grid, Histogram, LatencyQuantiles, NameCounts, WordCounts
 from vaemo_clips.errors import CaptionError, RunFolderError
 
+MODEL = "Qwen/Qwen2.5-Omni-7B"
 HOSTILE = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(2)>',
@@ -218,7 +224,7 @@ def test_drift_follows_the_time_and_not_the_order_of_the_rows(tmp_path: Path) ->
 def test_the_command_says_what_comes_next(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report_with_summary(run, None, None, None, 2, 0)
     said = capsys.readouterr().out
-    assert "6 captions (5 kept, 2 clips rejected)" in said
+    assert "6 captions (5 kept) + 2 rejects = 8" in said
     assert f"next: vaemo-annotate check {run}" in said
 
 
@@ -241,9 +247,76 @@ def test_broken_verdicts_are_an_error_in_one_line(run: Path) -> None:
 
 def test_an_ablation_is_shown_with_its_intervals(run: Path) -> None:
     rate = {"reason": "ablation.sound_invented", "corpus": "all", "flagged": 3, "clips": 10, "share": 0.3}
-    record = {"clips": 10, "rates": [{**rate, "low": 0.108, "high": 0.603}]}
+    record = {"clips": 10, "model": MODEL, "rates": [{**rate, "low": 0.108, "high": 0.603}]}
     (run / "ablation.json").write_text(json.dumps(record), encoding="utf-8")
     assert "ablation.sound_invented all 3 10 30.0% 11% – 60%" in page_of(run).sections["probes"]
+
+
+@pytest.mark.parametrize("model", [MODEL, "another/model"])
+def test_an_ablation_of_other_captions_or_another_model_is_not_shown(run: Path, model: str) -> None:
+    rate = {"reason": "ablation.sound_invented", "corpus": "all", "flagged": 3, "clips": 10, "share": 0.3}
+    record = {"clips": 10, "model": model, "rates": [{**rate, "low": 0.108, "high": 0.603}]}
+    (run / "ablation.json").write_text(json.dumps(record), encoding="utf-8")
+    assert ("sound_invented" in page_of(run).sections["probes"]) == (model == MODEL)
+    gone = dict.fromkeys(ROW_SCHEMA.names) | {"clip_id": "gone", "sample_index": 0, "flags": [], "caption_sha256": "0"}
+    pq.write_table(pa.Table.from_pylist([gone], schema=ROW_SCHEMA), run / "ablation.parquet")
+    probes = page_of(run).sections["probes"]
+    assert "sound_invented" not in probes
+    said = "of 1 clips whose captions changed since" if model == MODEL else "is of model another/model"
+    assert said in probes
+    assert "run vaemo-annotate check --ablate again" in probes
+
+
+def test_the_quoted_reply_to_a_canary_is_one_of_those_that_decided(tmp_path: Path) -> None:
+    samples = [{"outcome": "passed", "quote": "A loud voice."}, *[{"outcome": "ignored", "quote": "No sound."}] * 2]
+    canary = {"outcome": "ignored", "sent": "a tone", "samples": samples}
+    page = page_of(write_run_folder(tmp_path, accepted=[caption_row(0)], canaries={"outcomes": {"tone": canary}}))
+    assert "tone ignored 3 No sound. sent: a tone" in page.sections["probes"]
+
+
+def test_a_report_without_examples_has_its_reasons_all_the_same(run: Path) -> None:
+    page = page_of(run, examples=0)
+    assert "form.too_short drop 1" in page.sections["checks"]
+    assert "None were asked for" in page.sections["examples"]
+
+
+@pytest.mark.parametrize("lost", [["clip_000"], ["clip_002", "clip_004"], ["clip_005"]])
+def test_captions_that_went_or_came_take_no_verdict_from_others(run: Path, lost: list[str]) -> None:
+    names = [name for name in (f"clip_{number:03d}" for number in range(6)) if name not in lost]
+    rows = [caption_row(9, clip_id="new_0"), *(caption_row(int(name[-1])) for name in names)]
+    (run / "dataset").rename(run / "before")
+    verdicts = pq.read_table(run / "verdicts.parquet").to_pylist()
+    changed = write_run_folder(
+        run / "changed", accepted=rows, verdicts=[one for one in verdicts if one["by"] == "check"]
+    )
+    checked = Checked.open(changed)
+    found = {row["clip_id"]: [one.verdict for one in verdicts] for row, verdicts in checked}
+    assert found == {"new_0": []} | {name: ["drop" if name == "clip_005" else "keep"] for name in names}
+    assert checked.num_stale == len(lost)
+
+
+def test_names_are_counted_on_after_the_last_new_one_and_the_cut_is_told(tmp_path: Path) -> None:
+    counts = NameCounts(most=2)
+    for name in ("ada", "bo", "cy", "ada", "dee"):
+        counts.add(name, True)
+    assert {name: counted.total() for name, counted in counts.by_kind.items()} == {"ada": 2, "bo": 1}
+    assert counts.cut == "only the first 2 names are told apart: 2 captions have others"
+    gathered = collect(Checked.open(write_run_folder(tmp_path, accepted=[caption_row(0)])), 0, 0)
+    gathered.says.speakers = gathered.says.labels = counts
+    figure, table = speaker_figure(gathered), label_table(gathered)
+    assert figure is not None
+    assert table is not None
+    assert figure.note == table.cut == counts.cut
+
+
+@pytest.mark.parametrize("valence", [math.nan, math.inf])
+def test_a_value_that_is_no_number_leaves_a_gap_and_no_nan_in_the_drawing(tmp_path: Path, valence: float) -> None:
+    rows = [caption_row(number, valence=valence if number < 3 else 0.5) for number in range(9)]
+    write_report(write_run_folder(tmp_path, accepted=rows), tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    drawings = "".join(re.findall(r"<svg.*?</svg>", html, re.DOTALL))
+    assert drawings
+    assert not re.search(r"\b(nan|inf)\b", drawings)
 
 
 def test_charts_are_named_for_those_who_do_not_see_them_and_have_their_numbers_as_a_table() -> None:
@@ -333,7 +406,8 @@ def test_steps_without_numbers_count_as_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("ablation.json", '{"clips": "many"}'), ("ablation.json", "[]"), ("ablation.json", "{")]
+    ("name", "content"),
+    [("ablation.json", f'{{"clips": "many", "model": "{MODEL}"}}'), ("ablation.json", "[]"), ("ablation.json", "{")],
 )
 def test_a_broken_ablation_is_an_error_in_one_line(run: Path, name: str, content: str) -> None:
     (run / name).write_text(content, encoding="utf-8")

@@ -28,12 +28,22 @@ def test_merged_shards_equal_the_whole_run(workspace: Workspace, server: FakeSer
         done = workspace.run(server.url, "parts", shard=f"{number}/3", samples=2)
         assert done.returncode == 0, done.stderr
     assert f"vaemo-annotate merge {workspace.folder / 'parts'}" in done.stdout
+    deaf = workspace.folder / "parts" / "shard-2-of-3" / "run.json"
+    told = json.loads(deaf.read_text())
+    told["canaries"] = {
+        "mode": "warn",
+        "asked": 6,
+        "replies_asked_now": 6,
+        "outcomes": {"tone": {"outcome": "ignored"}},
+    }
+    deaf.write_text(json.dumps(told))
     assert "48 captions" in merged(workspace, workspace.folder / "parts")
     assert workspace.run(server.url, "whole", samples=2).returncode == 0
     assert workspace.comparable("parts") == workspace.comparable("whole")
     record = json.loads((workspace.folder / "parts" / "run.json").read_text())
     assert record["counts"]["clips"] == 24
     assert record["settings"]["shard"] is None
+    assert record["canaries"]["outcomes"]["tone"]["outcome"] == "ignored", "one of the servers was deaf"
     assert annotate("show", workspace.folder / "parts").returncode == 0
 
 

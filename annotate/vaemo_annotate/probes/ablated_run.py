@@ -24,6 +24,8 @@ from vaemo_clips.manifest import Manifest
 _KEPT = ("endpoint", "vllm_args", "vllm_python", "workers", "concurrency", "request_timeout_s", "patience_s",
          "startup_timeout_s")  # fmt: skip
 _CORPUS_COLUMNS = ("corpus", "dataset")
+_NEEDED = (("engine", "name", "model"), ("prompt", "name"), ("settings", "seed", "prompt", "clips"),
+           ("manifest", "path", "root"))  # fmt: skip
 _HIDDEN = "***"
 
 
@@ -53,7 +55,7 @@ class AblatedRun:
     def open(cls, out: Path, choice: ServerChoice) -> AblatedRun:
         """Open OUT. Raises RunFolderError, UserError."""
         folder = RunFolder(out)
-        record = folder.read_record()
+        record = _whole(folder.read_record(), out)
         if record["engine"]["name"] == "cues":
             raise UserError(
                 f"{out} was made by the engine cues, which measures and asks no model: there is nothing to ablate; "
@@ -86,8 +88,11 @@ class AblatedRun:
         named = next((row[name] for name in _CORPUS_COLUMNS if row.get(name)), None)
         return str(named or Path(self.record["manifest"]["path"]).stem)
 
-    def choose(self, count: int) -> list[tuple[dict[str, Any], Clip]]:
-        """Draw up to `count` clips, by the hash of id and seed, each with its first accepted caption."""
+    def choose(self, count: int) -> tuple[list[tuple[dict[str, Any], Clip]], int]:
+        """Draw up to `count` clips, by the hash of id and seed, each with its first accepted caption.
+
+        The second is how many drawn ones the manifest does not have.
+        """
         rows = load_rows(self.folder.dataset)
         first: dict[str, int] = {}
         for place, (clip_id, sound, width) in enumerate(_columns(rows, "clip_id", "has_audio", "width")):
@@ -96,7 +101,8 @@ class AblatedRun:
                 first.setdefault(clip_id, place)
         drawn = heapq.nsmallest(count, first, key=lambda clip_id: _draw(self.seed or 0, clip_id))
         clips = {clip.clip_id: clip for clip in self.manifest.clips() if clip.clip_id in set(drawn)}
-        return [(rows[first[clip_id]], clips[clip_id]) for clip_id in drawn if clip_id in clips]
+        pairs = [(rows[first[clip_id]], clips[clip_id]) for clip_id in drawn if clip_id in clips]
+        return pairs, len(drawn) - len(pairs)
 
 
 def _columns(rows: Any, *names: str) -> Iterator[tuple[Any, ...]]:
@@ -107,6 +113,18 @@ def _columns(rows: Any, *names: str) -> Iterator[tuple[Any, ...]]:
 def _draw(seed: int, clip_id: str) -> bytes:
     """Return a clip's place in the draw: a larger one holds the smaller one."""
     return hashlib.sha256(f"{seed}:{clip_id}".encode()).digest()
+
+
+def _whole(record: dict[str, Any], out: Path) -> dict[str, Any]:
+    """Return the record. Raises RunFolderError where it lacks what is needed to ask again."""
+    for section, *names in _NEEDED:
+        for name in names:
+            if name not in (record.get(section) or {}):
+                raise RunFolderError(
+                    f"{out}/run.json holds no {section}.{name}, so its clips cannot be asked about again; "
+                    "run `vaemo-annotate run` again, or leave out --ablate"
+                )
+    return record
 
 
 def _prompt_of(record: Mapping[str, Any], out: Path) -> Prompt:

@@ -36,6 +36,7 @@ from vaemo_clips.workers import decoding_pool, first_cause
 __all__ = ["AblationSummary", "ablate", "read_flags", "read_stale"]
 
 _CLIPS_AT_ONCE = 64
+NOT_IN_MANIFEST = "not_in_manifest"
 Row = dict[str, Any]
 Pair = tuple[Row, Clip]
 """A caption with its clip."""
@@ -89,7 +90,9 @@ async def _ablate(run: AblatedRun, count: int, display: Display) -> AblationSumm
         ledger = stack.enter_context(Ledger(run.folder.path / "probes.sqlite"))
         pool = stack.enter_context(decoding_pool(workers, preload="vaemo_annotate.media"))
         decoder = PooledDecoder(run.manifest.root, run.prompt.media, run.prompt.inputs, pool)
-        chosen = await _with_media(run.choose(count), run, decoder, ledger, left_out)
+        drawn, missing = run.choose(count)
+        left_out.update({NOT_IN_MANIFEST: missing} if missing else {})
+        chosen = await _with_media(drawn, run, decoder, ledger, left_out)
         if not chosen:
             raise UserError(_nothing_to_ask(run, left_out))
         async with open_engine(run.settings, run.prompt, run.folder.server_log, display.announce) as opened:

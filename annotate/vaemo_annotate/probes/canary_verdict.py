@@ -101,15 +101,18 @@ def _judged(sample: Said | str, control: Sequence[Said] | None) -> Sample:
 
 
 def _of_absence(sample: Said) -> Verdict:
-    if sample.is_denied and not sample.statements:
+    if sample.is_denied and not sample.is_mentioned:
         return "passed"
     return "invented" if sample.statements and not sample.is_denied else "inconclusive"
 
 
 def _of_presence(sample: Said, control: Sequence[Said]) -> Verdict:
-    """Words that are those of the control were not drawn from what was sent."""
+    """Words that are those of the control were not drawn from what was sent.
+
+    Who hears no speech, or sees no real person, may well have heard the tone and seen the drawing.
+    """
     if any(sample.same_words(other) for other in control):
         return "ignored"
     if sample.is_mentioned:
         return "passed"
-    return "ignored" if sample.is_denied else "inconclusive"
+    return "ignored" if sample.is_void else "inconclusive"

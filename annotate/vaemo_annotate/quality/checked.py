@@ -10,10 +10,11 @@ from typing import Any
 from vaemo_annotate.quality import check_record
 from vaemo_annotate.quality.caption_rows import read_tables, rows_of
 from vaemo_annotate.quality.finding import Finding
+from vaemo_annotate.quality.held_verdicts import HeldVerdicts
 from vaemo_annotate.quality.measured_cues import CuesOf, cues_of
 from vaemo_annotate.quality.near_duplicates import NEAR_DUPLICATE, ROW_SCORE, SIMILARITY_SCORE
 from vaemo_annotate.quality.row_checks import ClipChecks
-from vaemo_annotate.quality.settings import CheckSettings, load_settings
+from vaemo_annotate.quality.settings import CheckSettings
 from vaemo_annotate.run_folder import RunFolder
 from vaemo_annotate.verdict_table import people_verdicts, software_verdicts
 from vaemo_clips.caption import caption_digest
@@ -45,17 +46,14 @@ class Checked:
         """
         self.num_stale = 0
         people = people_verdicts(self.out)
-        listed = software_verdicts(self.out)
-        software = next(listed, None)
-        for table in read_tables(RunFolder(self.out).dataset):
-            for row in rows_of(table):
-                key = row["clip_id"], row["sample_index"] or 0
-                found = list(people.get(key, ()))
-                if software is not None and software.key == key:
-                    found.insert(0, software)
-                    software = next(listed, None)
-                yield row, self._current(row, found)
-        self.num_stale += (software is not None) + sum(1 for _ in listed)
+        with HeldVerdicts(software_verdicts(self.out)) as by_software:
+            for table in read_tables(RunFolder(self.out).dataset):
+                for row in rows_of(table):
+                    key = row["clip_id"], row["sample_index"] or 0
+                    software = by_software.take(key)
+                    found = [*([software] if software else ()), *people.get(key, ())]
+                    yield row, self._current(row, found)
+            self.num_stale += by_software.num_left()
 
     def cues_of(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the cues that a caption was held against: its own, else those that `check --measure` measured."""
@@ -76,8 +74,13 @@ class Checked:
 
     @cached_property
     def settings(self) -> CheckSettings:
-        """The rules that the run was checked by; the shipped ones where it was not."""
-        return load_settings() if self.record is None else CheckSettings.model_validate(self.record["settings"])
+        """The rules that the run was checked by; the shipped ones where it was not, or by another version."""
+        return check_record.settings_of(self.record)[0]
+
+    @cached_property
+    def settings_note(self) -> str:
+        """Why `settings` are not the rules that the run was checked by, in a line; empty where they are."""
+        return check_record.settings_of(self.record)[1]
 
     @cached_property
     def _cues(self) -> CuesOf:

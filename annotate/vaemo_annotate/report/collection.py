@@ -15,7 +15,7 @@ from vaemo_annotate.report.drift import Drift
 from vaemo_annotate.report.judgements import JudgementTally
 from vaemo_annotate.report.row_stream import RunOrder, run_order, stream
 from vaemo_annotate.report.step_tally import StepTallies
-from vaemo_annotate.report.tallies import Draw, Grid, Histogram, WordCounts
+from vaemo_annotate.report.tallies import Draw, Grid, Histogram, NameCounts, WordCounts
 from vaemo_annotate.run_folder import RunFolder
 from vaemo_clips.verdict import Verdict
 
@@ -23,7 +23,8 @@ NO_FAMILY = "none known"
 _READ_OF_REJECTS = ["clip_id", "sample_index", "duration_s", "steps", "reject_reason", "reject_detail"]
 _MOST_WORDS = 200.0
 _MOST_SECONDS = 30.0
-_MOST_NAMES = 5_000
+_LEAST_OF_A_REASON = 3
+"""Of each reason so many captions are kept even where no example is asked for: the table quotes one."""
 _MEASURED = 300
 
 
@@ -39,8 +40,8 @@ class Distributions:
         default_factory=lambda: {column: Histogram(0.0, _MOST_WORDS, 40) for column in DESCRIPTIONS}
     )
     durations: Histogram = field(default_factory=lambda: Histogram(0.0, _MOST_SECONDS, 30))
-    labels: Counter[tuple[str, str]] = field(default_factory=Counter)
-    speakers: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    labels: NameCounts = field(default_factory=NameCounts)
+    speakers: NameCounts = field(default_factory=NameCounts)
 
     def note(self, row: Mapping[str, Any], kept: bool) -> None:
         """Count one caption."""
@@ -53,10 +54,10 @@ class Distributions:
         self.confidence.add(row["confidence"])
         for column in DESCRIPTIONS:
             self.lengths[column].add(len(row[column].split()) if row[column] else None)
-        if len(self.labels) < _MOST_NAMES and row.get("label") is not None:
-            self.labels[str(row["label"]), family] += 1
-        if len(self.speakers) < _MOST_NAMES and row.get("speaker") is not None:
-            self.speakers[str(row["speaker"]), kept] += 1
+        if row.get("label") is not None:
+            self.labels.add(str(row["label"]), family)
+        if row.get("speaker") is not None:
+            self.speakers.add(str(row["speaker"]), kept)
 
     def note_clip(self, row: Mapping[str, Any]) -> None:
         """Count a clip once, with its first sample."""
@@ -136,7 +137,7 @@ def _note_caption(
     gathered.random.offer(candidate)
     gathered.measured.offer(candidate)
     if any(one.reasons or one.verdict == "drop" for one in verdicts):
-        _note_doubtful(gathered.doubtful, candidate, examples)
+        _note_doubtful(gathered.doubtful, candidate, max(examples, _LEAST_OF_A_REASON))
 
 
 def _note_doubtful(doubtful: dict[str, list[Candidate]], candidate: Candidate, most: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -96,6 +97,9 @@ class Drift:
 
 
 def _add(pair: list[float], value: float) -> None:
+    """Add a value to sum and number; NaN and infinity are no values."""
+    if not math.isfinite(value):
+        return
     pair[0] += value
     pair[1] += 1
 

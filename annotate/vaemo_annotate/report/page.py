@@ -49,6 +49,7 @@ def render_page(checked: Checked, gathered: Collection, prices: Prices, examples
 def _headline(checked: Checked, gathered: Collection, support: CueSupport) -> dict[str, Any]:
     run = read_run(checked.out)
     seconds = checked.run.get("seconds")
+    ablation, left_out = ablation_of(checked.out, run.engine.model)
     return {
         "name": checked.out.resolve().name,
         "run": run,
@@ -58,7 +59,8 @@ def _headline(checked: Checked, gathered: Collection, support: CueSupport) -> di
         "kept": gathered.captions - gathered.judged.words["drop"],
         "stale": checked.num_stale,
         "run_time": duration_text(seconds) if seconds else None,
-        "ablation": ablation_of(checked.out),
+        "ablation": ablation,
+        "ablation_left_out": left_out,
         "contradicted_share": support.contradicted_share,
         "made_at": time.strftime("%Y-%m-%d %H:%M"),
     }

@@ -14,6 +14,7 @@ from vaemo_clips.errors import RunFolderError
 class CanarySample(BaseModel):
     """One reply to a canary."""
 
+    outcome: str = ""
     quote: str = ""
 
 
@@ -23,6 +24,12 @@ class Canary(BaseModel):
     outcome: str
     sent: str = ""
     samples: list[CanarySample] = []
+
+    @property
+    def quote(self) -> str:
+        """One of the replies that decided; where none did, the first."""
+        alike = [sample for sample in self.samples if sample.outcome == self.outcome] or self.samples
+        return alike[0].quote if alike else ""
 
 
 class Canaries(BaseModel):
@@ -58,11 +65,14 @@ def canaries_of(recorded: Any, out: Path) -> Canaries:
         raise _broken(out / "run.json", "canaries", error) from error
 
 
-def ablation_of(out: Path) -> Ablation | None:
-    """Read ablation.json; None where there is none. Raises RunFolderError where it is something else."""
-    recorded = read_ablation(out)
+def ablation_of(out: Path, model: str | None) -> tuple[Ablation | None, str | None]:
+    """Read ablation.json, None where there is none or it is not of these captions, made by `model`; and why it is not.
+
+    Raises RunFolderError where it is something else.
+    """
+    recorded, left_out = read_ablation(out, model)
     try:
-        return None if recorded is None else Ablation.model_validate(recorded)
+        return None if recorded is None else Ablation.model_validate(recorded), left_out
     except ValidationError as error:
         raise _broken(out / ABLATION_FILE, "rates", error) from error
 

@@ -23,8 +23,8 @@ def report_with_summary(
     target = file or out / REPORT_FILE
     checked, gathered = write_report(out, target, price_in=price_in, price_out=price_out, examples=examples, seed=seed)
     judged = gathered.judged.words
-    kept = f"{gathered.captions - judged['drop']:,} kept, " if judged else ""
-    typer.echo(f"{gathered.captions:,} captions ({kept}{gathered.rejects.total():,} clips rejected)")
+    kept = f" ({gathered.captions - judged['drop']:,} kept)" if judged else ""
+    typer.echo(f"{gathered.captions:,} captions{kept} + {gathered.rejects.total():,} rejects = {gathered.outcomes:,}")
     typer.echo(f"report: {target} ({target.stat().st_size / 1e6:.1f} MB)")
     if checked.record is None:
         typer.echo(f"next: vaemo-annotate check {out}, then the report again: captions were not checked yet")

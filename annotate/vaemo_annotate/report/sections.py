@@ -11,6 +11,7 @@ from vaemo_annotate.report.charts import Figure, Series, bars, grid, histogram, 
 from vaemo_annotate.report.collection import NO_FAMILY, Collection
 from vaemo_annotate.report.examples import ExampleMaker, FoundFault
 from vaemo_annotate.report.judgements import JudgementTally
+from vaemo_annotate.report.tallies import NameCounts
 from vaemo_clips.hub.portable import portable_name, without_folders
 
 _MOST_BARS = 16
@@ -47,6 +48,7 @@ class LabelTable:
     families: Sequence[str]
     rows: Sequence[tuple[str, int, Sequence[tuple[int, float]]]]
     left_out: int
+    cut: str
 
 
 def reason_rows(checked: Checked, gathered: Collection, maker: ExampleMaker) -> list[ReasonRow]:
@@ -100,8 +102,8 @@ def speaker_figure(gathered: Collection) -> Figure | None:
 def label_table(gathered: Collection) -> LabelTable | None:
     """Return emotion families against the manifest's labels; None where it has none."""
     by_label: dict[str, Counter[str]] = {}
-    for (label, family), count in gathered.says.labels.items():
-        by_label.setdefault(portable_name(label), Counter())[family] += count
+    for label, counted in gathered.says.labels.by_kind.items():
+        by_label.setdefault(portable_name(label), Counter()).update(counted)
     if not by_label:
         return None
     families = [name for name, _ in gathered.says.families.most_common() if name != NO_FAMILY][:9]
@@ -109,7 +111,7 @@ def label_table(gathered: Collection) -> LabelTable | None:
         families.append("other")
     ordered = sorted(by_label.items(), key=lambda item: (-item[1].total(), item[0]))
     rows = [(label, counts.total(), _cells(counts, families)) for label, counts in ordered[:_MOST_BARS]]
-    return LabelTable(families, rows, len(ordered) - len(rows))
+    return LabelTable(families, rows, len(ordered) - len(rows), gathered.says.labels.cut)
 
 
 def reject_rows(gathered: Collection) -> list[RejectRow]:
@@ -130,17 +132,13 @@ def people_figure(judged: JudgementTally) -> Figure | None:
     return stacked_bars("Verdicts by person", items[:_MOST_BARS], series)
 
 
-def _kept_dropped(title: str, counts: Counter[tuple[str, bool]]) -> Figure | None:
-    names: Counter[str] = Counter()
-    for (name, _), count in counts.items():
-        names[name] += count
-    if not names:
+def _kept_dropped(title: str, names: NameCounts) -> Figure | None:
+    if not names.by_kind:
         return None
-    items = [
-        (portable_name(name), [counts[name, True], counts[name, False]]) for name, _ in names.most_common(_MOST_BARS)
-    ]
-    more = len(names) - len(items)
-    return stacked_bars(title, items, _KEPT_DROPPED, f"and {more:,} more" if more > 0 else "")
+    ordered = sorted(names.by_kind.items(), key=lambda item: -item[1].total())
+    items = [(portable_name(name), [counts[True], counts[False]]) for name, counts in ordered[:_MOST_BARS]]
+    more = f"and {len(ordered) - len(items):,} more" if len(ordered) > len(items) else ""
+    return stacked_bars(title, items, _KEPT_DROPPED, "; ".join(filter(None, (more, names.cut))))
 
 
 def _cells(counts: Counter[str], families: Sequence[str]) -> list[tuple[int, float]]:

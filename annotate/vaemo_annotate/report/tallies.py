@@ -12,6 +12,7 @@ from typing import Any
 _LOWEST_S = 1e-3
 _RATIO = 1.02
 _MOST_WORDS = 20_000
+_MOST_NAMES = 5_000
 
 
 @dataclass(slots=True)
@@ -120,6 +121,32 @@ class WordCounts:
 
     def __len__(self) -> int:
         return len(self._counts)
+
+
+class NameCounts:
+    """Captions by name and kind, in memory that has a bound: names beyond the first `most` are only counted together.
+
+    `by_kind` counts those with a name; `beyond` how many captions have a name that came too late for it.
+    """
+
+    def __init__(self, most: int = _MOST_NAMES) -> None:
+        self.most = most
+        self.beyond = 0
+        self.by_kind: dict[str, Counter[Any]] = {}
+
+    def add(self, name: str, kind: Any) -> None:
+        """Count one caption."""
+        if name in self.by_kind or len(self.by_kind) < self.most:
+            self.by_kind.setdefault(name, Counter())[kind] += 1
+        else:
+            self.beyond += 1
+
+    @property
+    def cut(self) -> str:
+        """Where the counting was cut off; empty where it was not."""
+        if not self.beyond:
+            return ""
+        return f"only the first {self.most:,} names are told apart: {self.beyond:,} captions have others"
 
 
 class Draw:
