@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from vaemo_annotate.review.queue import RISK_SHARE, Order, Queue, risk_of, share_with_interval
+from vaemo_annotate.review.queue import RISK_SHARE, Order, Queue, doubts_of, risk_of, share_with_interval
 from vaemo_annotate.review.tally import agreement, captions_per_hour, estimate
 from vaemo_clips.errors import UserError
 from vaemo_clips.verdict import Verdict, Word
 
+Course = Callable[[Queue, NDArray[np.float64]], tuple[Queue, NDArray[np.int64]]]
 RISKS = np.random.default_rng(5).random(2000)
 
 
@@ -42,17 +45,51 @@ def test_the_random_part_is_a_fair_sample_whatever_the_risk() -> None:
     shares, biased = [], []
     for seed in range(40):
         queue = Queue.of("risk", risks, seed)
-        judged = list(range(400))
-        sample = queue.random_sample(judged)
-        shares.append(np.mean([is_good[queue.rows[place]] for place in sample]))
-        biased.append(np.mean([is_good[queue.rows[place]] for place in judged]))
+        judged = queue.rows[:400]
+        shares.append(is_good[queue.random_sample(judged)].mean())
+        biased.append(is_good[judged].mean())
     assert np.mean(shares) == pytest.approx(is_good.mean(), abs=0.02)
     assert abs(np.mean(biased) - is_good.mean()) > 0.2, "else this shows nothing"
 
 
-def test_of_the_order_of_the_dataset_nothing_is_a_random_sample() -> None:
-    assert Queue.of("dataset", RISKS, 0).random_sample([0, 1, 2]) == []
-    assert Queue.of("random", RISKS, 0).random_sample([0, 1, 2]) == [0, 1, 2]
+def in_another_order(queue: Queue, risks: NDArray[np.float64]) -> tuple[Queue, NDArray[np.int64]]:
+    return Queue.of("random", risks, 0), queue.rows[:100]
+
+
+def after_another_check(queue: Queue, risks: NDArray[np.float64]) -> tuple[Queue, NDArray[np.int64]]:
+    return Queue.of("risk", np.random.default_rng(9).permutation(risks), 0), queue.rows[:100]
+
+
+def with_a_look_at_the_end(queue: Queue, risks: NDArray[np.float64]) -> tuple[Queue, NDArray[np.int64]]:
+    return queue, np.append(queue.rows[:100], queue.rows[-1])
+
+
+def with_some_passed_by(queue: Queue, risks: NDArray[np.float64]) -> tuple[Queue, NDArray[np.int64]]:
+    return queue, queue.rows[:100][np.arange(100) % 25 != 24]
+
+
+@pytest.mark.parametrize("course", [in_another_order, after_another_check, with_a_look_at_the_end, with_some_passed_by])
+def test_the_sample_is_fair_in_whatever_course_captions_are_judged(course: Course) -> None:
+    rng = np.random.default_rng(0)
+    num_good = num_judged = 0
+    for _ in range(120):
+        is_good = rng.random(1000) >= 0.2
+        risks = rng.random(1000) + 0.5 * ~is_good
+        queue, judged = course(Queue.of("risk", risks, 0), risks)
+        sample = queue.random_sample(judged)
+        num_good, num_judged = num_good + is_good[sample].sum(), num_judged + len(sample)
+        assert is_good[judged].mean() < 0.7, "else this shows nothing"
+    assert num_judged > 120 * 5
+    assert num_good / num_judged == pytest.approx(0.8, abs=0.03)
+
+
+def test_the_sample_ends_before_the_first_caption_of_the_random_order_that_is_not_judged() -> None:
+    queue = Queue.of("random", RISKS, 0, count=10)
+    first = queue.rows.tolist()
+    assert queue.random_sample([first[2], first[0], first[1], first[4]]) == [first[2], first[0], first[1]]
+    assert queue.random_sample(first[1:]) == []
+    assert queue.random_sample([]) == []
+    assert sorted(queue.random_sample(range(2000))) == list(range(2000))
 
 
 def test_next_skips_what_is_judged_and_comes_back_to_what_was_passed_by() -> None:
@@ -67,13 +104,15 @@ def test_a_finding_outweighs_low_confidence_and_a_contradiction_outweighs_form()
     def found(*reasons: str, word: Word = "keep", **scores: float) -> Verdict:
         return Verdict("clip", 0, word, reasons, {name.replace("__", "."): value for name, value in scores.items()})
 
-    unsure, plain = risk_of(None, 0.0), risk_of(found(), 1.0)
-    flagged = risk_of(found("agreement.low", agreement__entropy_bits=1.2), 1.0)
-    bad_form = risk_of(found("form.too_long"), 0.9)
-    contradicted = risk_of(found("grounding.contradicted", word="drop", grounding__contradicted=2.0), 0.9)
+    unsure, sure = doubts_of(np.array([0.0, 1.0]))
+    plain = risk_of(found()) + sure
+    flagged = risk_of(found("agreement.low", agreement__entropy_bits=1.2))
+    bad_form = risk_of(found("form.too_long"))
+    contradicted = risk_of(found("grounding.contradicted", word="drop", grounding__contradicted=2.0))
     assert plain < unsure < bad_form < flagged + 1 < contradicted
-    assert risk_of(found("grounding.contradicted", grounding__contradicted=math.nan), math.nan) == 2.0
-    assert risk_of(found("new.reason"), None) == 1.0
+    assert risk_of(found("grounding.contradicted", grounding__contradicted=math.nan)) == 2.0
+    assert risk_of(found("new.reason")) == 1.0
+    assert doubts_of(np.array([math.nan, math.inf, -7.0])).tolist() == [0.0, 0.0, unsure]
 
 
 def test_an_unknown_order_names_those_there_are() -> None:

@@ -68,8 +68,9 @@ async def test_undo_leads_back_to_the_caption(tmp_path: Path) -> None:
     plain_run(tmp_path)
     async with review_client(tmp_path) as client:
         await client.decide((await client.get("api/next"))["caption"], "keep")
-        assert await client.post("api/undo", {"annotator": "Anna", "decision_id": "u1"}) == (200, {"place": 0})
-        assert await client.post("api/undo", {"annotator": "Anna", "decision_id": "u2"}) == (200, {"place": None})
+        undone, nothing = {"undone": True, "place": 0}, {"undone": False, "place": None}
+        assert await client.post("api/undo", {"annotator": "Anna", "decision_id": "u1"}) == (200, undone)
+        assert await client.post("api/undo", {"annotator": "Anna", "decision_id": "u2"}) == (200, nothing)
         assert (await client.get("api/next"))["caption"]["place"] == 0
     assert words(tmp_path) == set()
 
@@ -114,7 +115,7 @@ async def test_every_answer_forbids_scripts_of_others_and_guessing_of_types(tmp_
     plain_run(tmp_path)
     async with review_client(tmp_path) as client:
         for path in ("", "review.js", "review.css", "api/session", "media/0/preview", "nothing"):
-            async with client.http.get(client.url + path) as response:
+            async with client.http.get(client.address(path)) as response:
                 assert "default-src 'self'" in response.headers["Content-Security-Policy"], path
                 assert "unsafe" not in response.headers["Content-Security-Policy"]
                 assert response.headers["X-Content-Type-Options"] == "nosniff"
@@ -128,7 +129,8 @@ async def test_every_answer_forbids_scripts_of_others_and_guessing_of_types(tmp_
 )  # fmt: skip
 async def test_nothing_but_the_pages_own_files_is_served(tmp_path: Path, path: str) -> None:
     plain_run(tmp_path, 1)
-    async with review_client(tmp_path) as client, client.http.get(URL(client.url + path, encoded=True)) as response:
+    async with review_client(tmp_path) as client:
+        response = await client.http.get(URL(client.address(path), encoded=True))
         assert response.status == 404, await response.text()
 
 
@@ -148,7 +150,7 @@ async def test_columns_of_any_type_and_hostile_texts_reach_the_page_as_plain_jso
     del row["fold"]
     write_review_run(tmp_path, [row], tmp_path, extras)
     async with review_client(tmp_path) as client:
-        response = await client.http.get(f"{client.url}api/next", params={"annotator": HOSTILE[:40]})
+        response = await client.http.get(client.address("api/next", annotator=HOSTILE[:40]))
         text = await response.text()
     assert response.content_type == "application/json"
     sheet = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))["caption"]
@@ -184,17 +186,19 @@ async def test_a_store_that_cannot_be_written_is_told_so_that_the_page_tries_aga
         caption = (await client.get("api/next"))["caption"]
         (tmp_path / "reviews.sqlite").mkdir()
         status, answer = await client.decide(caption, "keep")
-        assert (status, "reviews.sqlite cannot be used" in answer["error"]) == (503, True)
+        assert (status, "reviews.sqlite cannot be used" in answer["error"]) == (503, True), answer
         (tmp_path / "reviews.sqlite").rmdir()
         assert (await client.decide(caption, "keep"))[0] == 200
 
 
-@pytest.mark.parametrize("body", [[], "keep", 7, {"verdict": "keep"}, {"annotator": "check"}])
+@pytest.mark.parametrize(
+    "body", [[], "keep", 7, {"verdict": "keep"}, {"annotator": "check"}, {"annotator": "Anna", "reasons": [[1]]}]
+)
 async def test_what_is_no_decision_is_refused(tmp_path: Path, body: Any) -> None:
     plain_run(tmp_path, 1)
     async with review_client(tmp_path) as client:
         status, answer = await client.post("api/decisions", body)
-        assert status == 409
+        assert status == 400
         assert answer["error"]
         assert client.session.store.num_events() == 0
 
@@ -222,7 +226,7 @@ async def test_the_summary_tells_what_was_judged_and_what_comes_next(tmp_path: P
             caption = (await client.get(f"api/captions/{place}"))["caption"]
             await client.decide(caption, "keep")
             await client.decide(caption, "keep" if place else "drop", "Ben")
-        lines = list(summary_lines(client.session, 0))
+        lines = list(summary_lines(client.session))
     assert lines[0] == "2 of 2 captions judged by people; 4 decisions now"
     assert lines[1] == "  Anna: 2 accepted, 0 fixed, 0 rejected"
     assert lines[3] == "agreement on 2 captions judged by several: Krippendorff's alpha 0.00, the same word on 1"

@@ -74,6 +74,17 @@ def test_undo_brings_back_what_the_person_said_before(tmp_path: Path) -> None:
     assert store.ever_judged() == {(("clip_000", 0), "Anna"), (("clip_001", 0), "Ben")}
 
 
+def test_undo_leaves_what_was_decided_before_and_what_is_asked_elsewhere(tmp_path: Path) -> None:
+    store = ReviewStore(tmp_path)
+    store.append(Decision.of(sent(0)))
+    began_after = store.num_events()
+    store.append(Decision.of(sent(1)))
+    store.append(Decision.of(sent(2)))
+    assert store.undo("Anna", "undo-1", began_after, [("clip_000", 0), ("clip_001", 0)]) == ("clip_001", 0)
+    assert store.undo("Anna", "undo-2", began_after, [("clip_000", 0), ("clip_001", 0)]) is None
+    assert judged(store) == {("clip_000", "Anna"): "keep", ("clip_002", "Anna"): "keep"}
+
+
 def test_an_empty_folder_has_no_verdicts_and_gets_no_file(tmp_path: Path) -> None:
     assert ReviewStore(tmp_path).verdicts() == []
     assert not (tmp_path / REVIEWS_FILE).exists()
@@ -134,6 +145,7 @@ def test_a_damaged_store_is_a_users_error(tmp_path: Path) -> None:
         ({"fixed_description": "calm"}, "a description stands exactly where the verdict is fixed"),
         ({"reasons": ["form.gibberish"]}, r"reason 'form.gibberish' is none of review.wrong_emotion, "),
         ({"reasons": "review.other"}, "is none of"),
+        ({"reasons": [[1]]}, r"reason '\[1\]' is none of review.wrong_emotion, "),
         ({"annotator": "Check"}, "annotator 'Check' is what the software signs with"),
         ({"annotator": " "}, "is no name; give 1 to 60 printable characters"),
         ({"annotator": "a\x00b"}, "is no name"),

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.browser import PHONE, WIDE, chromium, overflow_px, watched_page
 from tests.support.media_files import Picture, Sound, steady, write_media
-from tests.support.review_folder import served_in_thread, write_review_run
+from tests.support.review_folder import held_port, served_in_thread, write_review_run
 from tests.support.run_folder import caption_row
 from tests.support.servers import REPOSITORY
 from vaemo_clips.verdict import VERDICTS_FILE, Verdict, read_verdicts
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script><a href="http://evil.example">x</a>'
 NO_MEDIA = ["404 (Not Found)"]
+TROUBLE = [*NO_MEDIA, "ERR_CONNECTION_REFUSED", "ERR_FAILED", "ERR_EMPTY_RESPONSE", "401", "403", "409", "500"]
+FOUR = [caption_row(number, path=f"{number}.mp4") for number in range(4)]
 SERVE = """
 import sys
 from pathlib import Path
@@ -56,7 +58,7 @@ def command(out: Path) -> Iterator[tuple[str, Callable[[], str]]]:
         return summary
 
     try:
-        yield told.split("at ")[1].split()[0], end
+        yield told.split("them at ")[1].split()[0], end
     finally:
         process.kill()
         process.wait()
@@ -70,8 +72,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    rows = [caption_row(number, path=f"{number}.mp4") for number in range(4)]
-    return write_review_run(tmp_path / "out", rows, tmp_path)
+    return write_review_run(tmp_path / "out", FOUR, tmp_path)
 
 
 def begin(page: Page, url: str, name: str) -> None:
@@ -197,21 +198,88 @@ def test_what_a_caption_says_stays_text(browser: Browser, tmp_path: Path) -> Non
 
 
 def test_a_decision_is_kept_and_sent_again_when_the_server_is_back(browser: Browser, out: Path) -> None:
-    unreachable = [*NO_MEDIA, "ERR_CONNECTION_REFUSED", "401"]
-    with watched_page(browser, expected_errors=unreachable) as page:
-        with served_in_thread(out) as url:
+    with held_port() as port, watched_page(browser, expected_errors=TROUBLE) as page:
+        with served_in_thread(out, port=port) as url:
             begin(page, url, "Anna")
         page.keyboard.press("a")
         page.wait_for_selector("#alarm:not([hidden])")
         assert "Not saved yet: the server does not answer" in page.inner_text("#alarm")
         assert page.inner_text("#progress").startswith("0 judged")
         assert page.is_visible("h2:text-is('Caption 1 of 4')")
-        with served_in_thread(out, port=int(url.rstrip("/").rsplit(":", 1)[1])):
+        with served_in_thread(out, port=port) as url:
+            give_key(page, url)
             page.click("#retry")
             said(page, "Accepted, saved.")
             at_caption(page, 2)
             assert page.is_hidden("#alarm")
     assert people(out)["clip_000", "Anna"].verdict == "keep"
+
+
+def give_key(page: Page, url: str) -> None:
+    """Give the page's browser the key of a server that was started anew, as opening the printed address does."""
+    assert page.context.request.get(url).ok
+
+
+def test_what_waits_for_one_run_is_not_carried_out_on_another(browser: Browser, tmp_path: Path) -> None:
+    one, other = (write_review_run(tmp_path / name, FOUR, tmp_path) for name in ("one", "other"))
+    with held_port() as port, watched_page(browser, expected_errors=TROUBLE) as page:
+        with served_in_thread(one, port=port) as url:
+            begin(page, url, "Anna")
+        page.keyboard.press("a")
+        page.wait_for_selector("#alarm:not([hidden])")
+        with served_in_thread(other, port=port) as url:
+            give_key(page, url)
+            page.click("#retry")
+            page.wait_for_selector("text=Not saved yet: this page is of another run, reload.")
+        assert people(other) == {}
+        with served_in_thread(one, port=port) as url:
+            give_key(page, url)
+            page.click("#retry")
+            at_caption(page, 2)
+    assert list(people(one)) == [("clip_000", "Anna")]
+
+
+def test_a_late_decision_that_is_refused_stays_in_sight_until_it_is_dismissed(browser: Browser, out: Path) -> None:
+    with held_port() as port, watched_page(browser, expected_errors=TROUBLE) as page:
+        with served_in_thread(out, port=port) as url:
+            begin(page, url, "Anna")
+        page.keyboard.press("A")  # with Caps Lock
+        page.wait_for_selector("#alarm:not([hidden])")
+        changed = [caption_row(number, path=f"{number}.mp4", affect_description="Other.") for number in range(4)]
+        write_review_run(out, changed, out.parent)
+        with served_in_thread(out, port=port) as url:
+            page, left = page.context.new_page(), page
+            left.close()
+            page.goto(url)
+            page.wait_for_selector("text=A decision of your last visit was not taken")
+            page.reload()
+            at_caption(page, 1)
+            page.keyboard.press("j")
+            at_caption(page, 2)
+            assert "the caption has changed since it was shown" in page.inner_text("#alarm")
+            page.click("#dismiss")
+            assert page.is_hidden("#alarm")
+            page.keyboard.press("u")
+            said(page, "There is nothing to undo since the server began.")
+        page.keyboard.press("Shift+?")
+        assert page.is_visible("#help-dialog")
+        page.keyboard.press("Escape")
+        page.click("#open-results")
+        page.wait_for_selector("text=The server does not answer; is it still running?")
+
+
+def test_a_page_whose_server_fails_says_so_in_every_place(browser: Browser, out: Path) -> None:
+    with served_in_thread(out) as url, watched_page(browser, expected_errors=TROUBLE) as page:
+        page.route("**/course?*", lambda route: route.fulfill(status=500, body="plain text"))
+        begin(page, url, "Anna")
+        page.wait_for_selector("text=no curves: the server answers 500 and no more")
+        page.click("#who")
+        page.route("**/api/*", lambda route: route.abort())
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#name-fault:text('the server does not answer')")
+        page.route("**/api/session?*", lambda route: route.abort())
+        page.reload()
+        page.wait_for_selector("#alarm:has-text('The page could not begin (the server does not answer')")
 
 
 @pytest.fixture(scope="module")
@@ -263,11 +331,12 @@ def test_a_clip_plays_with_a_playhead_that_follows_and_seeks(browser: Browser, c
 def test_everything_fits_the_window_and_the_buttons_are_in_sight(browser: Browser, clip_run: Path, pool: Any) -> None:
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     with served_in_thread(clip_run, pool) as url:
-        for size, scheme in product((WIDE, PHONE), schemes):
-            with watched_page(browser, size, color_scheme=scheme, expected_errors=NO_MEDIA) as page:
+        for size in (WIDE, PHONE):
+            with watched_page(browser, size, expected_errors=NO_MEDIA) as page:
                 begin(page, url, "Anna")
                 page.wait_for_selector(".line.voice")
-                for key in ("Home", "f", "Escape", "r"):
+                for scheme, key in product(schemes, ("Home", "f", "Escape", "r", "Escape")):
+                    page.emulate_media(color_scheme=scheme)
                     page.keyboard.press(key)
                     assert overflow_px(page) == 0
                     assert least_height(page, size[1]) >= 34, (size, scheme, key)

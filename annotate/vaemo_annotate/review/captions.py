@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +32,8 @@ class Captions:
         self._table: pa.Table = load_rows(folder.dataset).data.table
         self._digests: dict[int, str] = {}
         if not len(self):
-            raise RunFolderError(f"{out} holds no caption, only rejects; look at them: vaemo-annotate show --rejects")
+            look = f"vaemo-annotate show {shlex.quote(str(out))} --rejects"
+            raise RunFolderError(f"{out} holds no caption, only rejects; look at them: {look}")
 
     def __len__(self) -> int:
         return int(self._table.num_rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -39,12 +40,11 @@ class Decision:
         if not isinstance(sent, dict):
             raise CaptionError(f"a decision is a JSON object, not {type(sent).__name__}; reload the page")
         reasons = sent.get("reasons") or []
-        unknown = (
-            [reason for reason in reasons if reason not in REJECT_REASONS] if isinstance(reasons, list) else [reasons]
-        )
-        if unknown:
+        listed = reasons if isinstance(reasons, list) else [reasons]
+        unknown = [reason for reason in listed if not isinstance(reason, str) or reason not in REJECT_REASONS]
+        if unknown or listed is not reasons:
             raise CaptionError(
-                f"reason {str(unknown[0])[:80]!r} is none of {', '.join(REJECT_REASONS)}; reload the page"
+                f"reason {str((unknown or listed)[0])[:80]!r} is none of {', '.join(REJECT_REASONS)}; reload the page"
             )
         fixed = sent.get("fixed_description")
         verdict = Verdict(
@@ -66,13 +66,25 @@ class Decision:
 
 
 def person(name: Any) -> str:
-    """Return an annotator's name without the space around it. Raises CaptionError for one that cannot be used."""
-    stripped = " ".join(name.split()) if isinstance(name, str) else ""
+    """Return an annotator's name composed (NFC), without the space around it.
+
+    Raises CaptionError for one that cannot be used.
+    """
+    stripped = unicodedata.normalize("NFC", " ".join(name.split())) if isinstance(name, str) else ""
     if not 0 < len(stripped) <= LONGEST_NAME or not stripped.isprintable():
         raise CaptionError(f"annotator {name!r:.120} is no name; give 1 to {LONGEST_NAME} printable characters")
     if stripped.casefold() == SOFTWARE:
         raise CaptionError(f"annotator {stripped!r} is what the software signs with; give another name")
     return stripped
+
+
+def is_same_person(one: str, other: str) -> bool:
+    """Whether two names differ in case and composition at most."""
+    return _folded(one) == _folded(other)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _word(sent: dict[str, Any]) -> Word:

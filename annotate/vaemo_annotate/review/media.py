@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -23,6 +23,8 @@ from vaemo_clips.workers import in_worker
 CACHE_FOLDER: Final = "review-cache"
 """Below the run folder; may be deleted at any time."""
 Kind = Literal["preview", "strip", "course"]
+_LASTING: Final = frozenset({"bad_segment", "corrupt", "no_audio", "no_decoder", "no_streams", "no_video", "not_media"})
+"""Errors of the bytes themselves: tried again, they are met again. Any other may be gone the next time."""
 _VERSION = f"1.{COURSE_VERSION}"
 _PREVIEW_SHORT_SIDE_PX = 360
 _STRIP_FRAMES = 8
@@ -52,8 +54,9 @@ class ClipMedia:
         """
         clip = await asyncio.to_thread(self._clip, clip_id)
         target = self._cache / f"{_key(clip)}{_suffix(kind, clip)}"
-        if target.exists():
-            return target
+        with _writable(self._cache):
+            if target.exists():
+                return target
         if target in self._failed:
             raise self._failed[target]
         if target not in self._making:
@@ -84,13 +87,14 @@ class ClipMedia:
     def _finish(self, target: Path, task: asyncio.Task[Path]) -> None:
         self._making.pop(target, None)
         error = None if task.cancelled() else task.exception()
-        if isinstance(error, MediaError):
+        if isinstance(error, MediaError) and error.reason in _LASTING:
             self._failed[target] = error
 
     async def _make(self, clip: Clip, kind: Kind, target: Path) -> Path:
         source = await asyncio.to_thread(inside, self._manifest.root, clip.path)
         timeout_s = _TIMEOUT_S + _TIMEOUT_PER_SECOND * clip.duration_s
-        self._cache.mkdir(parents=True, exist_ok=True)
+        with _writable(self._cache):
+            self._cache.mkdir(parents=True, exist_ok=True)
         await in_worker(self._pool, timeout_s, clip.path, make_file, kind, source, clip, target)
         return target
 
@@ -118,13 +122,26 @@ def inside(root: Path, path: str) -> Path:
 def make_file(kind: Kind, source: Path, clip: Clip, target: Path) -> None:
     """Make one file about a clip; it takes its name when it is whole. Raises MediaError."""
     check_unchanged(source, clip)
-    if kind == "preview":
-        cut(source, target, clip.begin_s, clip.duration_s, short_side_px=_PREVIEW_SHORT_SIDE_PX)
-    elif kind == "strip":
-        _write_strip(source, clip, target)
-    else:
-        course = course_of(source, clip.begin_s, clip.duration_s, clip.has_video, clip.has_audio)
-        write_text(target, json.dumps(course, allow_nan=False))
+    with _writable(target.parent):
+        if kind == "preview":
+            cut(source, target, clip.begin_s, clip.duration_s, short_side_px=_PREVIEW_SHORT_SIDE_PX)
+        elif kind == "strip":
+            _write_strip(source, clip, target)
+        else:
+            course = course_of(source, clip.begin_s, clip.duration_s, clip.has_video, clip.has_audio)
+            write_text(target, json.dumps(course, allow_nan=False))
+
+
+@contextmanager
+def _writable(cache: Path) -> Iterator[None]:
+    """Turn what the folder for previews does not allow into a MediaError; decoders have errors of their own."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise MediaError(
+            "no_cache", f"{cache} cannot be used for previews ({why}); free disk space, or make it a folder to write in"
+        ) from error
 
 
 def _write_strip(source: Path, clip: Clip, target: Path) -> None:

@@ -22,23 +22,25 @@ _UNKNOWN_SEVERITY = 1.0
 _DROPPED = 1.0  # the software is sure of something: worth a look, whether it is right
 _CONTRADICTED = 0.5  # a claim
 _ENTROPY = 0.5  # a bit
+_UNSURE = 0.4
 _Z_95 = 1.96
 
 
-def risk_of(verdict: Verdict | None, confidence: float | None) -> float:
-    """How likely a caption is wrong, without unit: the more and the graver its findings, the higher.
+def doubts_of(confidences: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Risks (N,) by the model's own confidences in [0, 1] (NaN: unknown), which alone never outweigh a finding."""
+    return np.where(np.isfinite(confidences), _UNSURE * (1 - np.clip(confidences, 0.0, 1.0)), 0.0)
 
-    What `check` wrote counts: severity of each finding, claims that the measured cues contradict, entropy of the
-    clip's samples; and the model's own confidence in [0, 1], which alone never outweighs a finding.
+
+def risk_of(verdict: Verdict) -> float:
+    """How likely a caption is wrong by what `check` found, without unit: the more and the graver, the higher.
+
+    Severity of each finding, claims that the measured cues contradict, and entropy of the clip's samples.
     """
-    doubt = 0.0 if confidence is None or not math.isfinite(confidence) else 0.4 * (1 - min(max(confidence, 0.0), 1.0))
-    if verdict is None:
-        return doubt
     severity = sum(_SEVERITY.get(reason.partition(".")[0], _UNKNOWN_SEVERITY) for reason in verdict.reasons)
     contradicted = _finite(verdict.scores.get("grounding.contradicted"))
     entropy_bits = _finite(verdict.scores.get("agreement.entropy_bits"))
     dropped = _DROPPED if verdict.verdict == "drop" else 0.0
-    return severity + dropped + _CONTRADICTED * contradicted + _ENTROPY * entropy_bits + doubt
+    return severity + dropped + _CONTRADICTED * contradicted + _ENTROPY * entropy_bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +48,11 @@ class Queue:
     """The captions in the order in which everybody is asked about them.
 
     `rows` (Q,): row numbers of the dataset, by place. `random_ranks` (N,): of each row its rank in one random order
-    of all rows. `drawn` (Q,): how many of that order the queue up to and with each place has come through; 0
-    throughout where the order says nothing about chance.
+    of all rows, which depends on nothing but their number and the seed.
     """
 
     rows: NDArray[np.int64]
     random_ranks: NDArray[np.int64]
-    drawn: NDArray[np.int64]
 
     @classmethod
     def of(cls, order: Order, risks: NDArray[np.float64], seed: int, count: int | None = None) -> Queue:
@@ -63,12 +63,10 @@ class Queue:
         ranks = np.empty_like(random_order)
         ranks[random_order] = np.arange(len(risks))
         if order == "risk":
-            rows, drawn = _mixed(np.lexsort((ranks, -risks)), random_order, seed)
-        elif order == "random":
-            rows, drawn = random_order, np.arange(1, len(risks) + 1)
+            rows = _mixed(np.lexsort((ranks, -risks)), random_order, seed)
         else:
-            rows, drawn = np.arange(len(risks)), np.zeros(len(risks), np.int64)
-        return cls(rows[:count], ranks, drawn[:count])
+            rows = random_order if order == "random" else np.arange(len(risks))
+        return cls(rows[:count], ranks)
 
     def next_place(self, after: int, done: Iterable[int]) -> int | None:
         """Return the first place after `after` that is not in `done`, else the first of all, else None."""
@@ -80,25 +78,24 @@ class Queue:
         later = places[places > after]
         return int(later[0] if len(later) else places[0])
 
-    def random_sample(self, judged_places: Sequence[int]) -> list[int]:
-        """Return those of the judged places that were drawn at random, whatever their risk.
+    def random_sample(self, judged_rows: Iterable[int]) -> list[int]:
+        """Return the judged rows that stand at the begin of the random order, up to the first that is not judged.
 
-        The random order is followed from its begin, and how far it has come does not depend on what was said:
-        the rows it has come through are a fair sample of all.
+        They are a fair sample of all, in whatever order they were judged. A row further on is none: it may have been
+        judged for its risk alone. A caption that people pass by ends the sample.
         """
-        if not judged_places:
-            return []
-        reached = self.drawn[max(judged_places)]
-        return [place for place in judged_places if self.random_ranks[self.rows[place]] < reached]
+        judged = np.fromiter(judged_rows, np.int64)
+        is_judged = np.zeros(len(self.random_ranks) + 1, bool)  # by rank; after the last there is none
+        is_judged[self.random_ranks[judged]] = True
+        reached = int(np.argmin(is_judged))
+        return [int(row) for row in judged if self.random_ranks[row] < reached]
 
 
-def _mixed(
-    risky: NDArray[np.int64], random_order: NDArray[np.int64], seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _mixed(risky: NDArray[np.int64], random_order: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     """Take each next row from one of two orders of the same rows, by chance, passing by what was taken before."""
     from_risky = np.random.default_rng([seed, 1]).random(len(risky)) < RISK_SHARE
     is_taken = np.zeros(len(risky), bool)
-    rows, drawn = np.empty_like(random_order), np.empty_like(random_order)
+    rows = np.empty_like(random_order)
     at_risk = at_random = 0
     risk_list, random_list = risky.tolist(), random_order.tolist()
     for place, by_risk in enumerate(from_risky.tolist()):
@@ -110,10 +107,9 @@ def _mixed(
             while is_taken[random_list[at_random]]:
                 at_random += 1
             row = random_list[at_random]
-            at_random += 1
         is_taken[row] = True
-        rows[place], drawn[place] = row, at_random
-    return rows, drawn
+        rows[place] = row
+    return rows
 
 
 def places_of(queue: Queue, keys: Sequence[CaptionKey]) -> Mapping[CaptionKey, int]:

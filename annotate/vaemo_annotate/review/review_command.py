@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import signal
+import threading
 import webbrowser
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,20 +48,22 @@ def review_with_summary(
     from vaemo_annotate.review.decision import person
     from vaemo_annotate.review.session import ReviewSession
 
-    name = None if annotator is None else person(annotator)
+    given = None if annotator is None else person(annotator)
     session = ReviewSession(out, order=order, count=count, seed=seed)
-    before = session.store.num_events()
-    asyncio.run(_serve(session, port, name, open_browser))
-    for line in summary_lines(session, before):
+    name = None if given is None else session.annotator(given)
+    asyncio.run(serve(session, port, name, open_browser))
+    for line in summary_lines(session):
         typer.echo(line)
 
 
-async def _serve(session: ReviewSession, port: int | None, annotator: str | None, open_browser: bool) -> None:
+async def serve(session: ReviewSession, port: int | None, annotator: str | None, open_browser: bool) -> None:
+    """Serve the page of a session until Ctrl-C, then write the verdict table. Raises UserError, RunFolderError."""
     from vaemo_annotate.review.media import CACHE_FOLDER, ClipMedia
     from vaemo_annotate.review.renewal import Renewal
     from vaemo_annotate.review.server import ReviewServer
     from vaemo_annotate.verdict_table import write_verdicts
 
+    interrupted = _interruption()
     manifest = open_manifest(session.out, session.captions.record)
     renewal = Renewal(partial(write_verdicts, session.out, None))
     workers = min(max(num_cores(), 2), _MOST_WORKERS)
@@ -68,9 +73,9 @@ async def _serve(session: ReviewSession, port: int | None, annotator: str | None
         url = await server.start(port)
         _say_hello(session, manifest, url)
         if open_browser:
-            await asyncio.to_thread(webbrowser.open, url)
+            _open_browser(url)
         try:
-            await _until_interrupted()
+            await interrupted.wait()
         finally:
             await server.stop()
             if isinstance(media, ClipMedia):
@@ -89,12 +94,23 @@ def open_manifest(out: Path, record: dict[str, Any]) -> Manifest | str:
         return f"the clips cannot be shown: {error}"
 
 
-async def _until_interrupted() -> None:
+def _interruption() -> asyncio.Event:
+    """What Ctrl-C sets, from now on."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(sign, stop.set)
-    await stop.wait()
+    return stop
+
+
+def _open_browser(url: str) -> None:
+    """Open the page in a thread that nobody waits for: a browser in the terminal returns when it is left."""
+
+    def open_page() -> None:
+        with suppress(webbrowser.Error, OSError):  # the address stands in the terminal
+            webbrowser.open(url)
+
+    threading.Thread(target=open_page, daemon=True).start()
 
 
 def _say_hello(session: ReviewSession, manifest: Manifest | str, url: str) -> None:
@@ -102,14 +118,14 @@ def _say_hello(session: ReviewSession, manifest: Manifest | str, url: str) -> No
     typer.echo(f"{len(session.queue.rows):,} captions of {session.out}, {what[session.order]}")
     if isinstance(manifest, str):
         typer.echo(manifest, err=True)
-    typer.echo(f"review them at {url}  (this machine only; Ctrl-C ends)")
+    typer.echo(f"review them at {url}  (this machine only, and only by this address; Ctrl-C ends)")
 
 
-def summary_lines(session: ReviewSession, events_before: int) -> Iterator[str]:
+def summary_lines(session: ReviewSession) -> Iterator[str]:
     """Yield what was judged, how far people agree, the estimate, and what to do next."""
     results = session.results()
-    people = results["people"]
-    new = session.store.num_events() - events_before
+    people, out = results["people"], shlex.quote(str(session.out))
+    new = session.store.num_events() - session.began_after
     judged = len({verdict.key for verdict in session.standing()})
     yield f"{judged:,} of {len(session.captions):,} captions judged by people; {new:,} decisions now"
     for one in people:
@@ -124,9 +140,9 @@ def summary_lines(session: ReviewSession, events_before: int) -> Iterator[str]:
         )
     if people:
         yield f"verdicts: {session.out / 'verdicts.parquet'}"
-        yield f"next: vaemo-annotate report {session.out}, then vaemo-annotate push {session.out} --repo USER/NAME"
+        yield f"next: vaemo-annotate report {out}, then vaemo-annotate push {out} --repo USER/NAME"
     else:
-        yield f"next: vaemo-annotate review {session.out}"
+        yield f"next: vaemo-annotate review {out}"
 
 
 def _agreement(results: dict[str, Any]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from importlib.resources import files
 from typing import Any, Final
@@ -25,7 +26,18 @@ _LARGEST_BODY = 256 * 1024
 _PAGE = files("vaemo_annotate.review") / "page"
 _STATIC = {
     **dict.fromkeys(
-        ("review.js", "curves.js", "dom.js", "player.js", "results.js", "saving.js", "sheet.js"), "text/javascript"
+        (
+            "review.js",
+            "alarm.js",
+            "asking.js",
+            "curves.js",
+            "dom.js",
+            "player.js",
+            "results.js",
+            "saving.js",
+            "sheet.js",
+        ),
+        "text/javascript",
     ),
     "review.css": "text/css",
 }
@@ -48,17 +60,17 @@ class ReviewServer:
         self._renewal = renewal
         self._annotator = annotator
         self._runner: web.AppRunner | None = None
-        self._guard = Guard(0)
-        self.url = ""
+        self._guard = Guard(0, session.run_id)
 
     async def start(self, port: int | None = None) -> str:
-        """Listen on `port` (0: any free one; None: the first free one from 8765 on) and return the page's address.
+        """Listen on `port` (0: any free one; None: the first free one from 8765 on).
 
+        Return the address that opens the page: who knows the key in it is let in, no other account is.
         Raises UserError where the port is taken.
         """
         listener = await _listen(port)
         chosen = listener.getsockname()[1]
-        self._guard = Guard(chosen)
+        self._guard = Guard(chosen, self._session.run_id)
         application = web.Application(middlewares=[self._guard.middleware], client_max_size=_LARGEST_BODY)
         application.add_routes(self._routes())
         self._runner = web.AppRunner(
@@ -66,8 +78,7 @@ class ReviewServer:
         )
         await self._runner.setup()
         await web.SockSite(self._runner, listener).start()
-        self.url = f"http://{HOST}:{chosen}/"
-        return self.url
+        return f"http://{HOST}:{chosen}/?key={self._guard.key}"
 
     async def stop(self) -> None:
         """Stop listening; requests under way are answered first."""
@@ -91,7 +102,8 @@ class ReviewServer:
 
     async def _page(self, request: web.Request) -> web.Response:
         text = (_PAGE / "index.html").read_text(encoding="utf-8")
-        return web.Response(text=text.replace("{{token}}", self._guard.token), content_type="text/html")
+        text = text.replace("{{token}}", self._guard.token).replace("{{run}}", self._guard.run)
+        return web.Response(text=text, content_type="text/html")
 
     async def _static(self, request: web.Request) -> web.Response:
         name = request.path.removeprefix("/")
@@ -112,15 +124,16 @@ class ReviewServer:
         return web.json_response(facts)
 
     async def _next(self, request: web.Request) -> web.Response:
-        annotator, after = self._person(request.query.get("annotator")), _whole(request.query.get("after", "-1"))
+        annotator = await self._person(request.query.get("annotator"))
+        after = _whole(request.query.get("after", "-1"))
         place = await asyncio.to_thread(self._session.next_place, annotator, after)
         return await self._sheet(place, annotator)
 
     async def _caption(self, request: web.Request) -> web.Response:
-        return await self._sheet(_place(request), self._person(request.query.get("annotator")))
+        return await self._sheet(_place(request), await self._person(request.query.get("annotator")))
 
     async def _sheet(self, place: int | None, annotator: str) -> web.Response:
-        content: dict[str, Any] = {"caption": None}
+        content: dict[str, Any] = {"annotator": annotator, "caption": None}
         if place is not None:
             content["caption"] = await asyncio.to_thread(self._session.sheet, place, annotator)
             self._prepare(place, annotator)
@@ -150,7 +163,9 @@ class ReviewServer:
 
     async def _decide(self, request: web.Request) -> web.Response:
         sent = await _body(request)
-        decision = Decision.of({**sent, "annotator": self._person(sent.get("annotator"))})
+        annotator = await self._person(sent.get("annotator"))
+        with _as_sent():
+            decision = Decision.of({**sent, "annotator": annotator})
         place = await asyncio.to_thread(self._session.decide, decision)
         self._renewal.due()
         progress = await asyncio.to_thread(self._session.progress, decision.verdict.by)
@@ -158,15 +173,19 @@ class ReviewServer:
 
     async def _undo(self, request: web.Request) -> web.Response:
         sent = await _body(request)
-        annotator, event_id = self._person(sent.get("annotator")), sent.get("decision_id")
+        annotator, event_id = await self._person(sent.get("annotator")), sent.get("decision_id")
         if not isinstance(event_id, str) or not 0 < len(event_id) <= 100:
-            raise CaptionError("an undoing needs a decision_id of 1 to 100 characters; reload the page")
-        place = await asyncio.to_thread(self._session.undo, annotator, event_id)
+            raise web.HTTPBadRequest(reason="an undoing needs a decision_id of 1 to 100 characters; reload the page")
+        is_undone, place = await asyncio.to_thread(self._session.undo, annotator, event_id)
         self._renewal.due()
-        return web.json_response({"place": place})
+        return web.json_response({"undone": is_undone, "place": place})
 
-    def _person(self, name: Any) -> str:
-        return self._annotator or person(name)
+    async def _person(self, name: Any) -> str:
+        if self._annotator:
+            return self._annotator
+        with _as_sent():
+            given = person(name)
+        return await asyncio.to_thread(self._session.annotator, given)
 
 
 async def _listen(port: int | None) -> Any:
@@ -187,11 +206,20 @@ async def _listen(port: int | None) -> Any:
 async def _body(request: web.Request) -> dict[str, Any]:
     try:
         sent = await request.json()
-    except (ValueError, RecursionError) as error:
-        raise CaptionError("a decision is a JSON object, this is no JSON; reload the page") from error
+    except (ValueError, LookupError, RecursionError) as error:  # LookupError: a charset that nobody knows
+        raise web.HTTPBadRequest(reason="a decision is a JSON object, this is no JSON; reload the page") from error
     if not isinstance(sent, dict):
-        raise CaptionError(f"a decision is a JSON object, not {type(sent).__name__}; reload the page")
+        raise web.HTTPBadRequest(reason=f"a decision is a JSON object, not {type(sent).__name__}; reload the page")
     return sent
+
+
+@contextmanager
+def _as_sent() -> Iterator[None]:
+    """Answer 400 to what no page of ours sends; a decision that came too late is another matter."""
+    try:
+        yield
+    except CaptionError as error:
+        raise web.HTTPBadRequest(reason=str(error)) from error
 
 
 def _place(request: web.Request) -> int:
@@ -202,4 +230,4 @@ def _whole(text: str) -> int:
     try:
         return int(text[:12])
     except ValueError as error:
-        raise CaptionError(f"{text!r:.40} is no place in the queue; reload the page") from error
+        raise web.HTTPBadRequest(reason=f"{text!r:.40} is no place in the queue; reload the page") from error

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vaemo_annotate.review.captions import Captions
-from vaemo_annotate.review.decision import Decision
+from vaemo_annotate.review.decision import Decision, is_same_person, person
 from vaemo_annotate.review.opinion import Opinion
-from vaemo_annotate.review.queue import Order, Queue, places_of, risk_of
+from vaemo_annotate.review.queue import Order, Queue, doubts_of, places_of
 from vaemo_annotate.review.sheet import said, sheet_of
 from vaemo_annotate.review.store import ReviewStore
 from vaemo_annotate.review.tally import agreement, captions_per_hour, estimate
@@ -38,14 +38,23 @@ class ReviewSession:
         self.order = order
         self.captions = Captions(out)
         self.store = ReviewStore(out)
+        self.began_after = self.store.num_events()
         self._opinion = Opinion(out)
-        software = self._opinion.verdicts
-        keys, confidences = self.captions.keys, self.captions.confidences.tolist()
-        risks = [risk_of(software.get(key), confidence) for key, confidence in zip(keys, confidences, strict=True)]
-        self.queue = Queue.of(order, np.array(risks, np.float64), seed, count)
-        self._places = places_of(self.queue, keys)
+        risks = self._opinion.risks(self.captions.rows_by_key, len(self.captions))
+        self.queue = Queue.of(order, risks + doubts_of(self.captions.confidences), seed, count)
+        self._places = places_of(self.queue, self.captions.keys)
         self._lock = threading.Lock()
         self._known: tuple[int, list[Verdict]] = (-1, [])
+
+    @property
+    def run_id(self) -> str:
+        """Which run it is: pages of different runs share an address, and what the browser keeps for it."""
+        return hashlib.sha256(os.fsencode(self.out.resolve())).hexdigest()[:16]
+
+    def annotator(self, name: Any) -> str:
+        """Return a person's name as it was spelled first in this run. Raises CaptionError for what is no name."""
+        given = person(name)
+        return next((known for known in self.store.annotators() if is_same_person(known, given)), given)
 
     def sheet(self, place: int, annotator: str) -> dict[str, Any]:
         """Return the caption at a place of the queue. Raises CaptionError where there is no such place."""
@@ -91,10 +100,14 @@ class ReviewSession:
         self.store.append(decision)
         return place
 
-    def undo(self, annotator: str, event_id: str) -> int | None:
-        """Undo a person's last decision; return the place of its caption, None where there is nothing to undo."""
-        key = self.store.undo(annotator, event_id)
-        return None if key is None else self._places.get(key)
+    def undo(self, annotator: str, event_id: str) -> tuple[bool, int | None]:
+        """Undo a person's last decision on this queue since the session began.
+
+        Return whether one was undone, and the place of its caption, where it has one: what is sent again may be of an
+        earlier session.
+        """
+        key = self.store.undo(annotator, event_id, self.began_after, self._places)
+        return key is not None, None if key is None else self._places.get(key)
 
     def judged(self, annotator: str) -> dict[int, Verdict]:
         """Return what a person decided, by place; what was said of other words than today's is left out."""
@@ -116,10 +129,10 @@ class ReviewSession:
         return Progress(len(judged), len(self.queue.rows) - len(judged), captions_per_hour(list(judged.values())))
 
     def results(self) -> dict[str, Any]:
-        """Return how far people agree, and the share of good captions estimated from the random part of the queue."""
+        """Return how far people agree, and the share of good captions estimated from the begin of the random order."""
         standing = self.standing()
-        places = sorted({self._places[verdict.key] for verdict in standing if verdict.key in self._places})
-        sampled = {self.captions.keys[self._row_at(place)]: True for place in self.queue.random_sample(places)}
+        judged = {self.captions.rows_by_key[verdict.key] for verdict in standing}
+        sampled = {self.captions.keys[row]: True for row in self.queue.random_sample(judged)}
         return {**agreement(standing), "estimate": estimate(standing, sampled)}
 
     def _is_current(self, verdict: Verdict) -> bool:

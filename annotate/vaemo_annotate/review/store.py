@@ -9,13 +9,14 @@ from __future__ import annotations
 import fcntl
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from vaemo_annotate.review.decision import Decision
+from vaemo_annotate.sqlite_reading import open_to_read
 from vaemo_clips.errors import RunFolderError
 from vaemo_clips.verdict import CaptionKey, Verdict
 
@@ -59,17 +60,21 @@ class ReviewStore:
             )  # fmt: skip
             return done.rowcount == 1
 
-    def undo(self, annotator: str, event_id: str) -> CaptionKey | None:
+    def undo(
+        self, annotator: str, event_id: str, since: int = 0, among: Container[CaptionKey] | None = None
+    ) -> CaptionKey | None:
         """Undo a person's last standing decision and return whose caption it was; None where none stands.
 
+        Only decisions after event number `since` are undone, and only on the captions `among`, None meaning all.
         `event_id` names the undoing: sent twice it undoes once. Raises RunFolderError.
         """
         with self._writing() as connection:
             known = connection.execute("SELECT clip_id, sample_index FROM events WHERE event_id = ?", (event_id,))
             if (before := known.fetchone()) is not None:
-                return before["clip_id"], before["sample_index"]
-            last = connection.execute(f"{_STANDING} AND annotator = ? ORDER BY number DESC LIMIT 1", (annotator,))
-            row = last.fetchone()
+                return _key(before)
+            own = f"{_STANDING} AND annotator = ? AND number > ? ORDER BY number DESC"
+            latest = connection.execute(own, (annotator, since))
+            row = next((one for one in latest if among is None or _key(one) in among), None)
             if row is None:
                 return None
             connection.execute(
@@ -80,7 +85,7 @@ class ReviewStore:
                     row["number"],
                 ),
             )  # fmt: skip
-            return row["clip_id"], row["sample_index"]
+            return _key(row)
 
     def verdicts(self) -> list[Verdict]:
         """Return each person's last standing decision on each caption, oldest first. Raises RunFolderError."""
@@ -94,7 +99,12 @@ class ReviewStore:
     def ever_judged(self) -> frozenset[tuple[CaptionKey, str]]:
         """Return (caption, person) of every decision, those that were undone included. Raises RunFolderError."""
         rows = self._rows("SELECT DISTINCT clip_id, sample_index, annotator FROM events")
-        return frozenset(((row["clip_id"], row["sample_index"]), row["annotator"]) for row in rows)
+        return frozenset((_key(row), row["annotator"]) for row in rows)
+
+    def annotators(self) -> list[str]:
+        """Return the names of all who ever decided, in the order of their first decisions. Raises RunFolderError."""
+        rows = self._rows("SELECT annotator FROM events GROUP BY annotator ORDER BY MIN(number)")
+        return [row["annotator"] for row in rows]
 
     def num_events(self) -> int:
         """Return a number that grows with every event."""
@@ -103,8 +113,15 @@ class ReviewStore:
     def _rows(self, query: str) -> list[Mapping[str, Any]]:
         if not self.path.exists():
             return []
-        with self._open() as connection:
-            return connection.execute(query).fetchall()
+        try:
+            with closing(open_to_read(self.path)) as connection:
+                connection.row_factory = sqlite3.Row
+                return connection.execute(query).fetchall() if _version(connection, self.path) else []
+        except sqlite3.Error as error:
+            raise RunFolderError(
+                f"{self.path} cannot be used ({error}); let it be read, or copy the run to a folder that can be "
+                "written; what is in it is kept"
+            ) from error
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -135,18 +152,23 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA synchronous = FULL")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > STORE_VERSION:
-            raise RunFolderError(
-                f"{path} is of version {version}, this program reads version {STORE_VERSION}; "
-                "update it: pip install -U vaemo"
-            )
-        if version < STORE_VERSION:
+        if _version(connection, path) < STORE_VERSION:
             _make_tables(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the version of the tables, 0 where there are none yet. Raises RunFolderError for one of the future."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > STORE_VERSION:
+        raise RunFolderError(
+            f"{path} is of version {version}, this program reads version {STORE_VERSION}; "
+            "update it: pip install -U vaemo"
+        )
+    return version
 
 
 def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
@@ -155,6 +177,10 @@ def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {STORE_VERSION}; COMMIT;")
+
+
+def _key(row: Mapping[str, Any]) -> CaptionKey:
+    return row["clip_id"], row["sample_index"]
 
 
 def _verdict(row: Mapping[str, Any]) -> Verdict:

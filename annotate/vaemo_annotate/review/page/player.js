@@ -1,9 +1,8 @@
 // The clip itself: picture and sound, its clock, and the timeline that goes with it.
 
+import { address, answerOf } from "./asking.js";
 import { Timeline } from "./curves.js";
 import { byId } from "./dom.js";
-
-const UNREACHABLE = "the server does not answer";
 
 export class Player {
   // `say` tells people who listen to the page.
@@ -24,12 +23,11 @@ export class Player {
     this.caption = caption;
     byId("no-media").hidden = true;
     document.body.classList.toggle("sound-only", !caption.has_video);
-    this.video.src = `/media/${caption.place}/preview`;
+    this.video.src = address(`/media/${caption.place}/preview`);
     if (byId("autoplay").checked) this.video.play().catch(() => {}); // a browser may want a key pressed first
-    this.timeline.begin(caption, caption.has_video ? `/media/${caption.place}/strip` : null);
+    this.timeline.begin(caption, caption.has_video ? address(`/media/${caption.place}/strip`) : null);
     this.showClock();
-    const response = await fetch(`/media/${caption.place}/course`).catch(() => null);
-    const course = response ? await response.json() : { error: UNREACHABLE };
+    const { content: course } = await answerOf(`/media/${caption.place}/course`);
     if (this.caption !== caption) return;
     if (course.error) this.timeline.say(`no curves: ${course.error}`);
     else this.timeline.show(course);
@@ -64,8 +62,8 @@ export class Player {
   async showWhyNot() {
     if (!this.video.getAttribute("src")) return;
     const { caption } = this;
-    const response = await fetch(this.video.src).catch(() => null);
-    const why = response === null ? UNREACHABLE : response.ok ? "this browser does not play it" : (await response.json()).error;
+    const { response, content } = await answerOf(`/media/${caption.place}/preview`);
+    const why = response?.ok ? "this browser does not play it" : content.error;
     if (this.caption !== caption) return;
     byId("no-media").textContent = `This clip cannot be played: ${why}`;
     byId("no-media").hidden = false;

@@ -1,5 +1,7 @@
 // The page's course: which caption is shown, what is decided on it, and the keys for all of that.
 
+import { Alarm } from "./alarm.js";
+import { answerOf, ask } from "./asking.js";
 import { byId, el } from "./dom.js";
 import { Player } from "./player.js";
 import { resultLines } from "./results.js";
@@ -7,6 +9,7 @@ import { newId, Refusal, Saver } from "./saving.js";
 import { sheet, showNote, STATES } from "./sheet.js";
 
 const player = new Player(say);
+const alarm = new Alarm();
 const saver = new Saver(showTrouble);
 const PANELS = ["deciding", "fixing", "rejecting"];
 const KEYS = { a: accept, f: openFix, r: openReject, u: undo, j: next, ArrowRight: next, k: previous, ArrowLeft: previous, l: toggleLabel, "?": openHelp };
@@ -20,15 +23,13 @@ let panel = "deciding";
 
 // --- what is shown
 
-async function get(path, parameters = {}) {
-  const response = await fetch(`${path}?${new URLSearchParams({ annotator, ...parameters })}`);
-  const content = await response.json();
-  if (!response.ok) throw new Error(content.error);
-  return content;
+function get(path, parameters = {}) {
+  return ask(path, { annotator, ...parameters });
 }
 
 async function show(content, said = "") {
   caption = content.caption;
+  setName(content.annotator);
   showProgress(content.progress);
   open("deciding");
   document.body.classList.toggle("done", caption === null);
@@ -67,9 +68,13 @@ function showProgress({ judged, left, per_hour: perHour }) {
 }
 
 function showTrouble(message) {
-  byId("alarm").hidden = message === null;
-  byId("retry").hidden = !saver.isWaiting;
-  if (message !== null && byId("alarm-text").textContent !== message) byId("alarm-text").textContent = message;
+  alarm.show(message, message !== null && saver.isWaiting);
+}
+
+function showError(error, what = "") {
+  say(error.message);
+  if (error instanceof Refusal) alarm.keep(`${what || "A decision"} was not taken: ${error.message}`);
+  else showTrouble(`${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}`);
 }
 
 function say(text) {
@@ -92,9 +97,7 @@ async function alone(action) {
     await action();
     showTrouble(null);
   } catch (error) {
-    say(error.message);
-    if (error instanceof Refusal) showTrouble(error.message);
-    else showTrouble(error instanceof TypeError ? "The server does not answer; is it still running?" : error.message);
+    showError(error);
   } finally {
     isBusy = false;
     lock();
@@ -145,8 +148,9 @@ function reject(reason) {
 
 function undo() {
   return alone(async () => {
-    const { place } = await saver.send("/api/undo", { decision_id: newId(), annotator });
-    if (place === null) say("There is nothing to undo.");
+    const { undone, place } = await saver.send("/api/undo", { decision_id: newId(), annotator });
+    if (!undone) say("There is nothing to undo since the server began.");
+    else if (place === null) say("Undone; its caption is not in this review.");
     else await show(await get(`/api/captions/${place}`), "Undone.");
   });
 }
@@ -183,8 +187,12 @@ function openHelp() {
 }
 
 async function openResults() {
-  byId("results").replaceChildren(...resultLines(await get("/api/results")));
-  if (!byId("results-dialog").open) byId("results-dialog").showModal();
+  try {
+    byId("results").replaceChildren(...resultLines(await get("/api/results")));
+    if (!byId("results-dialog").open) byId("results-dialog").showModal();
+  } catch (error) {
+    showError(error);
+  }
 }
 
 // --- keys and buttons
@@ -193,15 +201,16 @@ function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target.matches("textarea, input:not([type=checkbox])")) return;
   const isControl = event.target.matches("button, summary, a, input");
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key; // with Caps Lock or Shift, too
   if (event.key === " ") {
     if (isControl) return;
     event.preventDefault();
     player.toggle();
   } else if (panel === "rejecting") {
     onReasonKey(event, isControl);
-  } else if (event.key in KEYS && (event.key.length > 1 || byId("letters").checked)) {
+  } else if (key in KEYS && (key.length > 1 || byId("letters").checked)) {
     event.preventDefault();
-    if (!(event.repeat && ONCE.has(event.key))) KEYS[event.key]();
+    if (!(event.repeat && ONCE.has(key))) KEYS[key]();
   }
 }
 
@@ -245,11 +254,10 @@ function wireName() {
   const take = async () => {
     const name = byId("name").value.trim();
     if (!name) { byId("name-fault").textContent = "Give a name."; return; }
-    const response = await fetch(`/api/next?${new URLSearchParams({ annotator: name })}`);
-    const content = await response.json();
-    if (!response.ok) { byId("name-fault").textContent = content.error; return; }
+    const { response, content } = await answerOf("/api/next", { annotator: name });
+    if (!response?.ok) { byId("name-fault").textContent = content.error; return; }
+    byId("name-fault").textContent = "";
     byId("name-dialog").close();
-    setName(name);
     show(content);
   };
   byId("save-name").addEventListener("click", take);
@@ -276,10 +284,11 @@ function turnTheme() {
 }
 
 async function begin() {
+  history.replaceState(null, "", "/"); // the key is a cookie now
   setTheme(localStorage.getItem("vaemo-review-theme"));
   wire();
   wireName();
-  facts = await (await fetch("/api/session")).json();
+  facts = await ask("/api/session");
   byId("run").textContent = facts.run;
   document.title = `Review ${facts.run}`;
   byId("reasons").replaceChildren(...facts.reasons.map(({ reason, text }, index) => {
@@ -288,10 +297,10 @@ async function begin() {
     return button;
   }));
   const known = facts.annotator ?? localStorage.getItem("vaemo-review-name");
-  const late = await saver.resume().catch((error) => { showTrouble(error.message); return null; });
+  const late = await saver.resume().catch((error) => { showError(error, "A decision of your last visit"); return null; });
   if (known === null) { askName(); return; }
   setName(known);
   await alone(async () => show(await get("/api/next", { after: -1 }), late ? "What could not be saved before is saved now." : ""));
 }
 
-begin();
+begin().catch((error) => showTrouble(`The page could not begin (${error.message}). Reload it when that is mended.`));

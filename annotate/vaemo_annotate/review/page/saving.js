@@ -1,6 +1,8 @@
 // Sending decisions. A decision waits in the browser's storage until the server has said that it is on the disk.
 
-const WAITING = "vaemo-review-waiting";
+import { answerOf, keptAs, RUN, UNREACHABLE } from "./asking.js";
+
+const WAITING = keptAs("waiting");
 const LONGEST_WAIT_MS = 10000;
 
 export function newId() {
@@ -14,7 +16,7 @@ export class Saver {
   // `onTrouble(message)` is told that something is not saved yet, and null when it is.
   constructor(onTrouble) {
     this.onTrouble = onTrouble;
-    this.token = document.querySelector("meta[name=review-token]").content;
+    this.token = tokenIn(document);
     this.wake = () => {};
     window.addEventListener("online", () => this.wake());
     window.addEventListener("beforeunload", (event) => {
@@ -53,24 +55,28 @@ export class Saver {
     }
   }
 
+  // A refusal is of the decision; what is wrong with the server, or with who asks, can get better: it waits.
   async attempt(path, body) {
-    try {
-      const headers = { "Content-Type": "application/json", "X-Review-Token": this.token };
-      const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
-      if (response.status === 401) {
-        await this.renewToken();
-        return { trouble: "the server was started anew" };
-      }
-      const content = await response.json();
-      if (response.status >= 500) return { trouble: content.error };
-      return { content, refused: !response.ok };
-    } catch (error) {
-      return { trouble: "the server does not answer; is it still running?" };
-    }
+    const headers = { "Content-Type": "application/json", "X-Review-Token": this.token };
+    const { response, content } = await answerOf(path, {}, { method: "POST", headers, body: JSON.stringify(body) });
+    if (response === null) return { trouble: UNREACHABLE };
+    if (response.ok && !content.error) return { content };
+    if (response.status === 401) return { trouble: await this.renewToken() };
+    if (response.ok || response.status === 403 || response.status >= 500 || content.reason === "other_run") return { trouble: content.error.replace(/\.$/, "") };
+    return { content, refused: true };
   }
 
+  // Returns what is the matter, in words.
   async renewToken() {
-    const page = new DOMParser().parseFromString(await (await fetch("/")).text(), "text/html");
-    this.token = page.querySelector("meta[name=review-token]").content;
+    const response = await fetch("/").catch(() => null);
+    if (response === null || !response.ok) return UNREACHABLE;
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    if (page.querySelector("meta[name=review-run]")?.content !== RUN) return "this page is of another run, reload";
+    this.token = tokenIn(page);
+    return "the server was started anew";
   }
+}
+
+function tokenIn(page) {
+  return page.querySelector("meta[name=review-token]").content;
 }

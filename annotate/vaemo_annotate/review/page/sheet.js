@@ -146,9 +146,13 @@ function samples(caption, onSamples) {
   if (!caption.other_samples) return null;
   const list = el("div", {}, "…");
   const details = el("details", {}, el("summary", {}, `Other samples of this clip (${caption.other_samples})`), list);
+  let isKnown = false;
   details.addEventListener("toggle", async () => {
-    const found = await onSamples();
+    if (!details.open || isKnown) return;
+    const found = await onSamples().catch((error) => { list.textContent = `They cannot be shown: ${error.message}`; return null; });
+    if (found === null) return;
+    isKnown = true;
     list.replaceChildren(...found.map((one) => el("div", { class: "other" }, el("h3", {}, `sample ${one.sample_index + 1}: ${one.emotions.join(", ") || "no emotion named"}`), el("p", {}, one.texts.map((text) => text.pieces.map((part) => part.text).join("")).join(" ")))));
-  }, { once: true });
+  });
   return details;
 }
