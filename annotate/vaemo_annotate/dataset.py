@@ -13,6 +13,7 @@ import pyarrow as pa
 from vaemo_annotate.engines.base import ModelIdentity
 from vaemo_annotate.ledger import Ledger
 from vaemo_annotate.prompt import Prompt
+from vaemo_annotate.run_folder import damaged
 from vaemo_clips.caption import DESCRIPTION_SCHEMA, caption_schema, reject_schema
 from vaemo_clips.clip import CLIP_SCHEMA
 from vaemo_clips.errors import MissingExtraError, RunFolderError
@@ -61,11 +62,13 @@ def import_datasets() -> Any:
 
 
 def load_rows(folder: Path) -> Any:
-    """Load a saved dataset. Raises RunFolderError where there is none."""
+    """Load a saved dataset. Raises RunFolderError where there is none, or a damaged one."""
     datasets = import_datasets()
     try:
         return datasets.load_from_disk(str(folder))
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        if (folder / "state.json").exists():
+            raise damaged(folder, error) from error
         raise RunFolderError(f"{folder} is no saved dataset; give the --out of a finished run") from error
 
 

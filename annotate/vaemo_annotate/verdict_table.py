@@ -38,9 +38,12 @@ def write_verdicts(out: Path, software: Iterable[Verdict] | None) -> None:
         by_software = software_verdicts(out) if software is None else software
         draft = out / f".{VERDICTS_FILE}"
         write_table(draft, _joined(out, by_software, people))
-        # What the table no longer holds is on the disk before the table takes its name.
-        _write_strays(out / STRAY_FILE, [verdict for verdicts in people.values() for verdict in verdicts])
+        strays = [verdict for verdicts in people.values() for verdict in verdicts]
+        # A verdict stands in one of the two files at any time, in both for a moment: strays that come are written
+        # before the table takes its name, strays that return to it are taken away after.
+        _write_strays(out / STRAY_FILE, [*_kept_strays(out, strays), *strays])
         draft.replace(out / VERDICTS_FILE)
+        _write_strays(out / STRAY_FILE, strays)
 
 
 def write_table(path: Path, verdicts: Iterable[Verdict]) -> None:
@@ -97,11 +100,20 @@ def _in_batches(verdicts: Iterable[Verdict]) -> Iterator[pa.Table]:
     yield pa.Table.from_pylist(rows, schema=VERDICT_SCHEMA)
 
 
+def _kept_strays(out: Path, newer: list[Verdict]) -> list[Verdict]:
+    """Return the strays there are, without those that a newer one of the same person takes the place of."""
+    judged = {(verdict.key, verdict.by) for verdict in newer}
+    return [verdict for verdict in iter_verdicts(out / STRAY_FILE) if (verdict.key, verdict.by) not in judged]
+
+
 def _write_strays(path: Path, verdicts: list[Verdict]) -> None:
-    if verdicts:
-        write_table(path, verdicts)
-    else:
+    """Make `path` hold these, whole or as it was; no file where there are none. Raises OSError, CaptionError."""
+    if not verdicts:
         path.unlink(missing_ok=True)
+    elif verdicts != list(iter_verdicts(path)):
+        draft = path.with_name(f".{path.name}")
+        write_table(draft, verdicts)
+        draft.replace(path)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ class Verdict:
     """One judgement of one caption by one judge.
 
     `fixed_description` takes the place of affect_description, exactly where `verdict` is `fixed`. `reasons` are typed
-    (`leak.transcript`), `scores` by name. Raises CaptionError where that does not hold.
+    (`leak.transcript`), `scores` by name; `at` has a time zone. Raises CaptionError where that does not hold.
     """
 
     clip_id: str
@@ -54,6 +54,11 @@ class Verdict:
                 f"{where}, is {self.verdict!r} with fixed_description {self.fixed_description!r}; "
                 "a description stands exactly where the verdict is fixed"
             )
+        if self.at is not None and self.at.tzinfo is None:
+            raise CaptionError(
+                f"{where}, is of {self.at.isoformat()} in no time zone, and of several the latest counts; give the "
+                "zone, as datetime.now(UTC) does"
+            )
 
     @property
     def key(self) -> CaptionKey:
@@ -74,6 +79,18 @@ class Verdict:
         """Return the verdict as a row of `VERDICT_SCHEMA`."""
         row = {part.name: getattr(self, part.name) for part in fields(self)}
         return {**row, "reasons": list(self.reasons), "scores": list(self.scores.items())}
+
+
+def current(verdicts: Iterable[Verdict], caption_sha256: str) -> list[Verdict]:
+    """Return the verdicts on a caption that are of its present words, in their order; the others are stale.
+
+    `caption_sha256` is `caption_digest` of the caption in the dataset; a verdict that does not name its words is of the
+    present ones. The rule for all who read verdicts: stale ones count for nothing, neither a person's nor the
+    software's, and `decide` chooses among the current ones; so where a person's is stale, the software's counts again.
+    Who makes or publishes data of captions refuses a caption only where it had verdicts and none of them is current:
+    nobody vouches for it, though somebody once looked. A caption that nobody ever judged counts as it is.
+    """
+    return [verdict for verdict in verdicts if verdict.caption_sha256 in (None, caption_sha256)]
 
 
 def decide(verdicts: Iterable[Verdict]) -> Verdict | None:
@@ -131,7 +148,10 @@ def _batches(path: Path, people_alone: bool) -> Iterator[list[dict[str, Any]]]:
 
 
 def decided_verdicts(path: Path) -> dict[CaptionKey, Verdict]:
-    """Return the verdict that counts of each judged caption of a table. Raises CaptionError."""
+    """Return the verdict that counts of each judged caption of a table, whatever words it was on (see `current`).
+
+    Raises CaptionError.
+    """
     by_caption: dict[CaptionKey, list[Verdict]] = {}
     for verdict in read_verdicts(path):
         by_caption.setdefault(verdict.key, []).append(verdict)

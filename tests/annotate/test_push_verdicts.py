@@ -187,6 +187,14 @@ def test_a_verdict_on_other_words_stops_the_push(hub: HubServer, tmp_path: Path)
     assert hub.repos[REPO].sha == before
 
 
+def test_a_persons_verdict_on_other_words_counts_for_nothing_beside_a_fresh_one(hub: HubServer, tmp_path: Path) -> None:
+    fresh = verdict_row("clip_000", "keep", by="check", caption_sha256=caption_digest(caption_row(0)))
+    stale = verdict_row("clip_000", "drop", by="gone", caption_sha256="00" * 32)
+    pushed(small_run(tmp_path, num_accepted=1, verdicts=[fresh, stale]))
+    assert [row["clip_id"] for row in rows_of(hub.repos[REPO], "accepted")] == ["clip_000"]
+    assert [row["by"] for row in rows_of(hub.repos[REPO], "verdicts")] == ["check"]
+
+
 def test_agreement_of_people_stands_in_the_card(tmp_path: Path) -> None:
     words = {"ann": ("keep", "drop", "drop"), "bob": ("keep", "drop", "keep"), "check": ("drop", "keep", "keep")}
     verdicts = [

@@ -79,3 +79,11 @@ def test_spread_of_valence_and_arousal_leaves_out_what_is_not_stated() -> None:
     scores = agree(rows, SETTINGS)[2].scores
     assert scores["agreement.valence_sd"] == pytest.approx(0.2)
     assert "agreement.arousal_sd" not in scores
+
+
+def test_numbers_that_are_none_are_not_stated() -> None:
+    nan = float("nan")
+    samples = [sample("joy", valence=nan), sample("joy", valence=nan), sample("joy", valence=0.5, arousal=0.25)]
+    scores = agree([*samples, sample("joy", valence=0.25, arousal=float("inf"))], SETTINGS)[0].scores
+    assert scores["agreement.valence_sd"] == 0.125
+    assert "agreement.arousal_sd" not in scores

@@ -5,6 +5,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
@@ -24,6 +27,7 @@ from vaemo_annotate.cli import app
 from vaemo_annotate.media import encode_wav
 from vaemo_annotate.quality.check import check
 from vaemo_annotate.quality.check_command import check_with_summary
+from vaemo_annotate.quality.check_record import read_record, settings_of
 from vaemo_annotate.quality.checked import Checked
 from vaemo_annotate.quality.histogram import Histogram
 from vaemo_annotate.quality.measured_cues import cues_of
@@ -120,6 +124,82 @@ def test_a_copy_in_another_clip_is_dropped_and_the_first_stays(tmp_path: Path) -
     assert verdicts["clip_002"].scores["duplicates.similarity"] == 1
 
 
+def test_of_equal_captions_one_stays_where_the_first_falls_for_another_reason(tmp_path: Path) -> None:
+    cut_off = {**good(0)["steps"][0], "finish_reason": "length"}
+    out = write(tmp_path / "run", good(0, steps=[cut_off]), good(2), good(4))
+    check(out)
+    verdicts = by_clip(out)
+    assert [verdicts[f"clip_00{number}"].verdict for number in (0, 2, 4)] == ["drop", "keep", "drop"]
+    assert verdicts["clip_000"].reasons == ("form.truncated",)
+    assert verdicts["clip_004"].reasons == ("form.near_duplicate",)
+    assert verdicts["clip_004"].scores["duplicates.of_row"] == 1
+
+
+def test_a_copy_of_what_is_only_flagged_is_a_copy(tmp_path: Path) -> None:
+    cut_off = {**good(0)["steps"][0], "finish_reason": "length"}
+    out = write(tmp_path / "run", good(0, steps=[cut_off]), good(2))
+    check(out, rules(tmp_path / "rules.yaml", form__truncated="flag"))
+    assert [one.verdict for one in by_clip(out).values()] == ["keep", "drop"]
+
+
+def test_numbers_that_are_none_do_not_stop_a_check(tmp_path: Path) -> None:
+    rows = [good(0, sample_index=sample, valence=float("nan"), arousal=float("inf")) for sample in range(3)]
+    assert check(write(tmp_path / "run", *rows)).kept == 3
+
+
+def test_what_people_said_of_other_words_is_not_counted_as_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = write(tmp_path / "a run", good(0), good(1))
+    store = ReviewStore(out)
+    store.append(Decision("1", Verdict("clip_000", 0, "drop", by="ann", caption_sha256=caption_digest(good(0)))))
+    store.append(Decision("2", Verdict("clip_001", 0, "drop", by="ann", caption_sha256="of other words")))
+    record = check(out).record
+    assert (record["judged_by_people"], record["judged_in_other_words"]) == (1, 1)
+    check_with_summary(out, None, 1, measure=False)
+    shown = capsys.readouterr().out
+    assert "1 captions were judged by people, whose word outranks this" in shown
+    assert "1 captions were judged by people in other words than they have now, which does not count; " in shown
+    assert f"vaemo-annotate review '{out}'" in shown
+    assert shown.rstrip().endswith(f"next: vaemo-annotate report '{out}'")
+
+
+@pytest.mark.parametrize(
+    ("content", "pattern"),
+    [
+        ("[]", "Input should be a valid dictionary"),
+        ("{}", "captions: Field required, and 5 more"),
+        ('{"captions": 1, "kept": 1, "dropped": 0, "flagged": 0, "grounding": [], "settings": {}}', "grounding: Input"),
+        ("{", "Expecting property name"),
+    ],
+)
+def test_a_record_of_another_version_is_refused_with_the_remedy(tmp_path: Path, content: str, pattern: str) -> None:
+    out = write(tmp_path / "a run", good(0))
+    (out / "check.json").write_text(content, encoding="utf-8")
+    with pytest.raises(
+        RunFolderError, match=rf"check.json cannot be read \({pattern}.*; run `.* check '.*a run'` again"
+    ):
+        Checked.open(out)
+
+
+def test_rules_of_another_version_give_way_to_the_shipped_ones_with_a_note(tmp_path: Path) -> None:
+    out = write(tmp_path / "run", good(0))
+    path = rules(tmp_path / "rules.yaml", form__refusal="flag")
+    record = check(out, path).record
+    assert settings_of(record) == (load_settings(path), "")
+    assert settings_of(None) == (load_settings(), "")
+    del record["settings"]["form"]
+    (out / "check.json").write_text(json.dumps(record), encoding="utf-8")
+    settings, note = settings_of(read_record(out))
+    assert settings == load_settings()
+    checked = Checked.open(out)
+    assert (checked.settings, checked.settings_note) == (settings, note)
+    assert [checked.findings_of(*pair) for pair in checked] == [[]]
+    assert re.fullmatch(
+        r"the rules of check.json are of another version \(form: Field required\): .* check again .*", note
+    )
+
+
 def test_the_samples_of_a_clip_vote(tmp_path: Path) -> None:
     samples = [good(0, sample_index=0), good(0, sample_index=1), good(1, clip_id="clip_000", sample_index=2)]
     check(write(tmp_path / "run", *samples))
@@ -178,6 +258,15 @@ def test_many_workers_say_the_same_as_one(tmp_path: Path) -> None:
     assert [(one.key, one.verdict, one.reasons, one.scores) for one in read_verdicts(out / VERDICTS_FILE)] == parallel
     assert [key[0] for key, *_ in parallel] == [row["clip_id"] for row in rows]
     assert told[-1] == ("checking", 300, 300)
+
+
+def test_what_the_workers_share_is_loaded_before_they_fork() -> None:
+    script = (
+        "import vaemo_annotate.quality.preloaded; from vaemo_annotate.quality import language, wheel;"
+        "print(language._identifier.cache_info().currsize, wheel._index.cache_info().currsize)"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    assert shown.split() == ["1", "1"]
 
 
 def test_a_run_without_captions_is_checked(tmp_path: Path) -> None:
@@ -346,6 +435,14 @@ def test_a_users_mistake_is_one_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["check", str(tmp_path / "none")])
     assert isinstance(result.exception, RunFolderError)
     assert "\n" not in str(result.exception)
+
+
+def test_a_pilot_is_checked_by_its_own_folder(tmp_path: Path) -> None:
+    write(tmp_path / "run" / "pilot", good(0))
+    with pytest.raises(RunFolderError, match=f"it holds a pilot: give {tmp_path / 'run' / 'pilot'}, or run"):
+        check(tmp_path / "run")
+    assert not (tmp_path / "run" / ".lock").exists()
+    assert check(tmp_path / "run" / "pilot").kept == 1
 
 
 def test_media_that_are_gone_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

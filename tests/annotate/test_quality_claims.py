@@ -81,7 +81,10 @@ def test_several_things_of_a_sentence_keep_their_own_movements() -> None:
     [
         ("There is no smile.", ["lip_corner_pull absent"]),
         ("She does not raise her eyebrows.", ["not brow_raise up"]),
-        ("Rather than smiling, she presses the lips together.", ["lip_corner_pull absent", "lip_press present", "mouth_opening down"]),
+        (
+            "Rather than smiling, she presses the lips together.",
+            ["lip_corner_pull absent", "lip_press present"],
+        ),
         ("Neither the brows nor the head move.", ["not head_motion up", "not brow_motion up"]),
         ("He barely moves his head.", ["not head_motion up"]),
         ("A smile is absent.", ["lip_corner_pull absent"]),
@@ -91,6 +94,95 @@ def test_several_things_of_a_sentence_keep_their_own_movements() -> None:
 )
 def test_a_denial_reaches_as_far_as_it_is_meant(text: str, expected: list[str]) -> None:
     assert said(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "expected"),
+    [
+        ("The eyebrows sit below their usual height.", VISUAL, "brow_raise down"),
+        ("The lids look weighed down.", VISUAL, "eye_opening down"),
+        ("The lips touch each other all the time.", VISUAL, "mouth_opening down"),
+        ("The jaw hangs slack.", VISUAL, "mouth_opening up"),
+        ("The individual hangs their head.", VISUAL, "head_nod down"),
+        ("The woman lifts the woman's chin.", VISUAL, "head_nod up"),
+        ("He keeps an unsmiling face.", VISUAL, "lip_corner_pull absent"),
+        ("The head shows little movement.", VISUAL, "head_motion absent"),
+        ("She talks near the top of her range.", ACOUSTIC, "pitch_level up"),
+        ("The voice sinks into a deep tone.", ACOUSTIC, "pitch_level down"),
+        ("The pitch spans a large interval.", ACOUSTIC, "pitch_range up"),
+        ("The pitch moves within a small range.", ACOUSTIC, "pitch_range down"),
+        ("There are leaps in pitch.", ACOUSTIC, "pitch_range present"),
+        ("A descending contour is heard.", ACOUSTIC, "pitch_course down"),
+        ("The utterance ends with a fall.", ACOUSTIC, "pitch_end down"),
+        ("The volume exceeds a normal level.", ACOUSTIC, "loudness up"),
+        ("Spikes in volume punctuate the recital.", ACOUSTIC, "loudness_range present"),
+        ("The loudness stays the same.", ACOUSTIC, "loudness_range absent"),
+        ("The tempo lies above average.", ACOUSTIC, "speech_rate up"),
+        ("She lingers over each phrase.", ACOUSTIC, "speech_rate down"),
+        ("He stops again and again.", ACOUSTIC, "pauses up"),
+        ("Air escapes with the voice.", ACOUSTIC, "breathiness present"),
+    ],
+)
+def test_where_a_thing_stands_against_the_usual_is_read(text: str, column: str, expected: str) -> None:
+    assert expected in said(text, column)
+    aspect, direction = expected.split()
+    opposite = {"up": "down", "down": "up", "present": "absent", "absent": "present"}[direction]
+    assert f"{aspect} {opposite}" not in said(text, column)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A smile is nowhere to be seen.",
+        "A grin never appears.",
+        "The smile that would be usual here is absent.",
+        "Any hint of a smile is lacking.",
+        "A smile does not form.",
+        "A smiling mouth is not seen there.",
+        "Next to no smile is there.",
+    ],
+)
+def test_a_denial_may_stand_behind_what_it_denies(text: str) -> None:
+    assert said(text) == ["lip_corner_pull absent"]
+
+
+def test_a_denial_of_an_end_or_of_something_else_denies_nothing() -> None:
+    assert said("The smile never fades.") == ["lip_corner_pull present"]
+    assert said("The smile stays, and no tears are seen.") == ["lip_corner_pull present"]
+    assert said("Wide her eyes are not.") == ["not eye_opening up"]
+    assert said("It is plain that the voice is deep and that no sighs are heard.", ACOUSTIC) == ["pitch_level down"]
+
+
+@pytest.mark.parametrize("before", ["", "The voice is there. ", "The intonation is there. ", "The head is in view. "])
+@pytest.mark.parametrize("column", [VISUAL, ACOUSTIC])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The scene darkens and sinks.",
+        "The mood falls.",
+        "The effect is strong.",
+        "The drizzle is steady.",
+        "The lamp is bright.",
+        "The audio is clean.",
+        "The picture is wide.",
+        "The tone changes.",
+        "The clip breaks off.",
+        "The footage is typical of a studio.",
+        "The jacket is open.",
+        "She clears her throat.",
+        "There are gaps between the teeth.",
+        "A dog barks.",
+    ],
+)
+def test_a_movement_with_a_subject_of_its_own_is_not_said_of_face_or_voice(before: str, column: str, text: str) -> None:
+    assert said(before + text, column) == []
+
+
+def test_things_keep_to_their_own_verbs_across_an_and() -> None:
+    assert said("She hangs her head, and the brows go up.") == ["head_nod down", "brow_raise up"]
+    assert said("Far from being still, the head keeps moving.") == ["head_motion present", "head_motion up"]
+    assert said("It is noticeable that the melody is flat.", ACOUSTIC) == ["pitch_range down"]
+    assert said("The lips are pressed together.") == ["lip_press present"]
 
 
 def test_two_denials_cancel_out() -> None:
@@ -179,3 +271,70 @@ def test_every_cue_of_the_lexicon_is_measured() -> None:
 )
 def test_texts_that_deny_sound_or_picture_are_known(text: str, expected: set[str]) -> None:
     assert denials(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The mouth is open no more than a crack.",
+        "The eyes are only slightly open.",
+        "The eyes are open, but only just.",
+        "The eyes are not fully closed.",
+        "Though open, they tell little.",
+        "Only a sliver of the eye remains open.",
+        "Smiling is the one thing she does not do.",
+        "The pauses are short.",
+        "A smile would look quite different.",
+        "Nobody would call this a smile.",
+        "If this is a smile, it is a small one.",
+        "She suppresses a smile.",
+        "That she is not smiling could hardly be maintained.",
+        "One looks in vain for a smile.",
+        "Is she smiling?",
+        "The left brow is higher than the right.",
+        "Her eyes are wider than before.",
+        "The camera nods up and down.",
+    ],
+)
+def test_what_is_but_supposed_disputed_or_left_open_is_no_claim(text: str) -> None:
+    assert said(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The voice is not loud enough to carry.",
+        "The pitch could hardly be higher.",
+        "Compared with the opening of the clip, the pitch is higher at its close.",
+        "The high-pitched chirping of a bird comes in.",
+        '"Keep your head up and speak loudly," the speaker says.',
+        "Hardly a moment passes without a pause.",
+        "Inaudible.",
+    ],
+)
+def test_what_is_no_claim_about_a_voice_is_left_out(text: str) -> None:
+    assert said(text, ACOUSTIC) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "expected"),
+    [
+        ("The eyelids droop, leaving the eyes only half open.", VISUAL, ["eye_opening down"] * 2),
+        ("The mouth is barely open.", VISUAL, ["mouth_opening down"]),
+        ("Head movement is all but absent.", VISUAL, ["head_motion absent"]),
+        ("There is little or no head movement.", VISUAL, ["head_motion absent"]),
+        ("The head is never at rest.", VISUAL, ["head_motion present"]),
+        ("Hardly a muscle stirs in his face.", VISUAL, ["face_motion absent"]),
+        ("At no point does the man close the man's mouth.", VISUAL, ["not mouth_opening down"]),
+        ("It cannot be overlooked that the brows are raised.", VISUAL, ["brow_raise up"]),
+        ("One notes that the brows are raised.", VISUAL, ["brow_raise up"]),
+        ("Smile: absent.", VISUAL, ["lip_corner_pull absent"]),
+        ("AU12 is active.", VISUAL, ["lip_corner_pull present"]),
+        ("The words are murmured, hardly above a whisper.", ACOUSTIC, ["loudness down"]),
+        ("The words run on with no break.", ACOUSTIC, ["pauses down"]),
+        ("There is no shortage of pauses.", ACOUSTIC, ["pauses present"]),
+        ("He never pauses; what is more, he shouts.", ACOUSTIC, ["pauses absent", "loudness up"]),
+    ],
+)
+def test_wordings_that_turn_a_claim_round_are_understood(text: str, column: str, expected: list[str]) -> None:
+    assert said(text, column) == expected

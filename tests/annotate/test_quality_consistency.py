@@ -175,6 +175,28 @@ def test_negation_ends_at_the_sentence() -> None:
     assert [one.emotion.word for one in named] == ["anger", "sadness"]
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("She does not look angry, she is sad.", ["sad"]),
+        ("She is not angry, and she seems sad.", ["sad"]),
+        ("He does not look angry, just sad.", ["sad"]),
+        ("No anger, sadness, or fear shows.", []),
+        ("There is no anger, fear, or any sadness.", []),
+        ("Neither angry, sad, nor afraid.", []),
+    ],
+)
+def test_negation_reaches_over_a_comma_only_in_a_list(text: str, words: list[str]) -> None:
+    assert [one.emotion.word for one in emotions_in_text(text)] == words
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), None])
+def test_a_number_that_is_none_is_not_stated(number: float | None) -> None:
+    scores = found("joy", valence=number, arousal=number).scores
+    assert "consistency.valence_gap" not in scores
+    assert scores["consistency.expected_valence"] > 0
+
+
 def test_section_of_the_shipped_file_is_valid() -> None:
     text = (files("vaemo_annotate.quality") / "check.yaml").read_text(encoding="utf-8")
     shipped = yaml.safe_load(text)["consistency"]

@@ -210,3 +210,75 @@ def test_settings_want_every_column() -> None:
     rules = shipped_rules()["form"]
     with pytest.raises(ValidationError, match=r"min_words has \['visual_description'\]; it needs each of visual_desc"):
         FormSettings.model_validate({**rules, "min_words": {"visual_description": 3}})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sorry, but describing people's emotions is not something I do.",
+        "I'm afraid I have no way of seeing the clip.",
+        "I would rather not comment on this person's looks.",
+        "It would be inappropriate to speculate about the emotions of a real person.",
+        "It isn't right for me to guess how someone feels.",
+        "I do not feel comfortable describing a real individual.",
+        "My guidelines do not allow me to describe faces.",
+        "For safety reasons, the description has been withheld.",
+        "I'd be glad to assist you with another topic.",
+        "Would you like me to describe the background instead?",
+        "If you describe the scene to me, I can help you find words for it.",
+        "The video you uploaded could not be processed.",
+        "I am only a computer program and cannot hear.",
+    ],
+)
+def test_declining_apologising_and_offering_other_help_is_a_refusal(text: str) -> None:
+    assert reasons(text) == {"form.refusal"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The lips are pressed together, as though the speaker were about to",
+        "The gaze moves from the left to the right, and her",
+        "The expression changes from neutral to a mild",
+        "The gaze is averted, and the corners of the mouth",
+        "The tone is flat, while the speaker's",
+        "The hands are raised in front of the chest, suggesting",
+        "The voice is steady, even though the lips",
+        "The face is calm, which indic",
+    ],
+)
+def test_a_text_cut_in_mid_sentence_is_truncated(text: str) -> None:
+    assert reasons(text) == {"form.truncated"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The lips are parted. The brows are raised",
+        "The speaker raises the brows and the chin",
+        "The voice is as loud as it was before",
+        "The brows go up. The mouth goes down",
+        "The person looks down while speaking",
+        "Head down, eyes closed, mouth shut",
+        "Brows lowered lips pressed gaze down jaw tight head still",
+        "F0 about 210 Hz, 3.2 syllables per second, -23 dB on average, jitter 1.2 %.",
+        "I cannot tell sadness from fatigue here.",
+        "It is impossible to judge the eyes, which are in shadow.",
+    ],
+)
+def test_a_missing_full_stop_telegrams_and_doubt_are_no_fault(text: str) -> None:
+    assert reasons(text) == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the of brow lips is quickly and the under pitch a of slowly are because",
+        "tomorrow river green the of are banana happily under is not twelve guitar paint",
+        "99 $$ 17 %% 44 (( 2 )) 88 ## 71 !! 0",
+        "#### ---- %%%% &&&& ====",
+        "0101 1101 0011 1010 1110 0001",
+    ],
+)
+def test_words_without_grammar_and_strings_of_symbols_are_gibberish(text: str) -> None:
+    assert "form.gibberish" in reasons(text)

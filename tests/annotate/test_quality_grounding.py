@@ -155,6 +155,12 @@ def test_captions_made_of_the_cues_themselves_are_borne_out() -> None:
     assert total["contradicted"] <= 0.002 * total["supported"]
 
 
+def test_a_text_that_says_both_sides_is_left_open() -> None:
+    text = "The eyelids droop. The eyes are wide."
+    assert reasons(found(text, "", "", cue("eye_opening", -2.5))) == []
+    assert reasons(found("The eyes are wide.", "", "", cue("eye_opening", -2.5))) == ["grounding.contradicted"]
+
+
 @settings(max_examples=50)
 @given(st.integers(0, 10**6))
 def test_segments_quote_their_description_and_every_claim_has_one_state(seed: int) -> None:

@@ -222,3 +222,38 @@ def test_a_phrase_has_alternatives_optional_words_and_a_colon() -> None:
 def test_a_phrase_that_begins_with_no_word_is_an_error() -> None:
     with pytest.raises(ValueError, match="the phrase 'NUMBER years' can begin with no word"):
         PhraseBook(["NUMBER years"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The reference emotion is joy.",
+        "The category provided is fear, and the voice fits it.",
+        "Happy is the label assigned to this clip.",
+        "Labelled angry, the clip shows a frown.",
+        "The listed emotion is fear.",
+        "The assigned emotional category is surprise.",
+    ],
+)
+def test_an_attributed_label_leaks(text: str) -> None:
+    assert reasons(text) == {"leak.label"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The label of the bottle cannot be read.",
+        "It is hard to put a label on this state.",
+        "There is no ground truth for a feeling.",
+        "Without any annotation, this remains a guess.",
+        "An annotator might call this relief.",
+        "Adam's apple moves once, and a Duchenne smile follows.",
+        "A Cupid's bow is visible in the upper lip.",
+        "Crow's feet deepen around the eyes.",
+        "A Mona Lisa smile stays around the mouth.",
+        "The hands move like a Jack-in-the-box.",
+        "Sandy hair falls over the forehead.",
+    ],
+)
+def test_labels_of_things_and_set_phrases_are_no_leak(text: str) -> None:
+    assert found(text) == []

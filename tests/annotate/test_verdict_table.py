@@ -107,6 +107,48 @@ def test_verdicts_on_captions_that_are_gone_are_set_aside_and_return_with_them(r
     assert read_verdicts(run / STRAY_FILE) == [person("a")]
 
 
+@pytest.mark.parametrize("target", [VERDICTS_FILE, STRAY_FILE])
+def test_a_kill_between_the_two_files_loses_nobody(run: Path, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+    write_foreign(run, person("gone"), person("a"), person("b"))
+    write_verdicts(run, software())
+    write_captions(run, [{"clip_id": "gone"}, {"clip_id": "b"}])
+    real = Path.replace
+
+    def killed(draft: Path, goal: Path) -> Path:
+        if goal.name == target:
+            raise KeyboardInterrupt
+        return real(draft, goal)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_verdicts(run, software(clips=["gone", "b"]))
+    monkeypatch.undo()
+    assert people_verdicts(run) == {(clip, 0): [person(clip)] for clip in ("gone", "a", "b")}
+    write_verdicts(run, software(clips=["gone", "b"]))
+    assert [one for one in table(run) if not one.is_by_software] == [person("gone"), person("b")]
+    assert read_verdicts(run / STRAY_FILE) == [person("a")]
+
+
+def test_the_last_stray_that_returns_is_in_the_table_before_its_file_goes(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_foreign(run, person("gone"))
+    write_verdicts(run, software())
+    write_captions(run, [{"clip_id": "gone"}])
+
+    def killed(draft: Path, goal: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_verdicts(run, software(clips=["gone"]))
+    monkeypatch.undo()
+    assert people_verdicts(run) == {("gone", 0): [person("gone")]}
+    write_verdicts(run, software(clips=["gone"]))
+    assert not (run / STRAY_FILE).exists()
+    assert person("gone") in table(run)
+
+
 def test_nobody_judged_is_an_empty_table(run: Path) -> None:
     write_verdicts(run, [])
     assert table(run) == []

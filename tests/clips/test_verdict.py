@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,16 @@ from hypothesis import strategies as st
 
 from vaemo_clips.caption import DESCRIPTION_SCHEMA, VERDICT_SCHEMA, caption_digest
 from vaemo_clips.errors import CaptionError
-from vaemo_clips.verdict import SOFTWARE, Verdict, Word, decide, decided_verdicts, iter_verdicts, read_verdicts
+from vaemo_clips.verdict import (
+    SOFTWARE,
+    Verdict,
+    Word,
+    current,
+    decide,
+    decided_verdicts,
+    iter_verdicts,
+    read_verdicts,
+)
 
 BEGIN = datetime(2026, 5, 4, tzinfo=UTC)
 
@@ -86,6 +96,32 @@ def test_of_people_the_majority_counts_and_a_tie_drops(words: list[Word], counts
 def test_of_two_who_fixed_it_the_later_text_counts() -> None:
     rows = [verdict("fixed", "ann", 2, "late"), verdict("fixed", "bea", 1, "early"), verdict("keep", "cem", 3)]
     assert decide(rows) == rows[0]
+
+
+def test_current_are_those_on_the_present_words_and_those_that_do_not_name_theirs() -> None:
+    rows = [replace(verdict("drop", name), caption_sha256=of) for name, of in (("a", "new"), ("b", "old"), ("c", None))]
+    assert current(rows, "new") == [rows[0], rows[2]]
+    assert current(rows[:2], "other") == []
+
+
+def test_where_a_persons_verdict_is_stale_the_softwares_counts_again() -> None:
+    person = replace(verdict("keep", "ann"), caption_sha256="old")
+    software = replace(verdict("drop"), caption_sha256="new")
+    assert decide([person, software]) == person
+    assert decide(current([person, software], "new")) == software
+
+
+def test_a_time_in_no_zone_is_no_verdict() -> None:
+    with pytest.raises(
+        CaptionError, match=r"clip 'a', sample 0, is of 2020-01-01T00:00:00 in no time zone, .* give the"
+    ):
+        Verdict("a", 0, "keep", at=datetime(2020, 1, 1))
+
+
+def test_times_in_no_zone_of_a_table_are_in_utc(tmp_path: Path) -> None:
+    at = pa.array([datetime(2020, 1, 1)], pa.timestamp("ms"))
+    pq.write_table(pa.table({"clip_id": ["a"], "verdict": ["drop"], "at": at}), tmp_path / "verdicts.parquet")
+    assert [one.at for one in read_verdicts(tmp_path / "verdicts.parquet")] == [datetime(2020, 1, 1, tzinfo=UTC)]
 
 
 @pytest.mark.parametrize("text", [None, "", " \n"])

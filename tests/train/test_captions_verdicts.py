@@ -154,6 +154,19 @@ def test_a_stale_verdict_of_the_software_does_not_matter_where_a_person_judged(t
     assert judged(tmp_path, stale, {"clip_id": "a", "verdict": "drop"}).counts.dropped == 1
 
 
+def test_a_stale_verdict_of_a_person_does_not_matter_where_the_software_judged_the_present_words(
+    tmp_path: Path,
+) -> None:
+    stale = {"clip_id": "a", "verdict": "keep", "by": "ann", "caption_sha256": "0" * 64}
+    assert judged(tmp_path, stale, {"clip_id": "a", "verdict": "drop", "by": "check"}).counts.dropped == 1
+
+
+def test_where_all_are_stale_the_check_is_what_renews_them(tmp_path: Path) -> None:
+    stale = [{"clip_id": "a", "verdict": "keep", "by": by, "caption_sha256": "0" * 64} for by in ("ann", "check")]
+    with pytest.raises(CaptionError, match=r"by 'check', is on other words than .*; run `vaemo-annotate check .*again"):
+        judged(tmp_path / "a run", *stale)
+
+
 @pytest.mark.parametrize("text", [None, "", "  \n"])
 def test_fixed_without_a_description_is_refused(tmp_path: Path, text: str | None) -> None:
     pattern = r"verdicts.parquet: the verdict on clip 'a', sample 0, is 'fixed' with fixed_description .*; mend"

@@ -18,7 +18,7 @@ from vaemo_annotate.quality.krippendorff import alpha
 from vaemo_clips.caption import DESCRIPTION_SCHEMA, VERDICT_SCHEMA, caption_digest
 from vaemo_clips.errors import RunFolderError
 from vaemo_clips.hub.refusal import one_line
-from vaemo_clips.verdict import SOFTWARE, VERDICTS_FILE, CaptionKey, Verdict, decided_verdicts, read_verdicts
+from vaemo_clips.verdict import SOFTWARE, VERDICTS_FILE, CaptionKey, Verdict, current, decide, read_verdicts
 from vaemo_clips.whole_file import write_text
 
 ANNOTATORS_FILE: Final = "annotators.json"
@@ -46,20 +46,19 @@ class Agreement:
 
 @dataclass(slots=True)
 class Judgements:
-    """All verdicts of a run, and what they came to while its captions went by."""
+    """All verdicts of a run, and what they came to while its captions went by: `decided` of each caption."""
 
     verdicts: Sequence[Verdict]
-    decided: Mapping[CaptionKey, Verdict]
+    decided: dict[CaptionKey, Verdict] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     _by_caption: dict[CaptionKey, list[Verdict]] = field(default_factory=dict)
-    _seen: set[CaptionKey] = field(default_factory=set)
+    _current: set[int] = field(default_factory=set)
     _stale: list[Verdict] = field(default_factory=list)
 
     @classmethod
     def read(cls, out: Path) -> Judgements:
         """Of the verdict table beside a run; none where there is no table. Raises CaptionError."""
-        path = out / VERDICTS_FILE
-        found = cls(read_verdicts(path), decided_verdicts(path))
+        found = cls(read_verdicts(out / VERDICTS_FILE))
         for verdict in found.verdicts:
             found._by_caption.setdefault(verdict.key, []).append(verdict)
         return found
@@ -80,18 +79,20 @@ class Judgements:
             yield table.set_column(index, column, pa.array(fixed, column.type)).filter(kept)
 
     def _look_at(self, keys: Sequence[CaptionKey], table: pa.Table) -> None:
-        """Note which captions there are, which `check` never judged, and verdicts on other words than theirs."""
+        """Decide on each caption by the verdicts on its present words; note those on which only stale ones are left."""
         captions = table.select(DESCRIPTION_SCHEMA.names).to_pylist() if self.verdicts else [{}] * len(keys)
         for key, caption in zip(keys, captions, strict=True):
-            self._seen.add(key)
             verdicts = self._by_caption.get(key, [])
+            fresh = current(verdicts, caption_digest(caption)) if verdicts else []
+            self._current.update(map(id, fresh))
             self.counts["unchecked"] += not any(verdict.is_by_software for verdict in verdicts)
-            if any(verdict.caption_sha256 for verdict in verdicts):
-                digest = caption_digest(caption)
-                self._stale += [one for one in verdicts if one.caption_sha256 not in (None, digest)]
+            if (verdict := decide(fresh)) is not None:
+                self.decided[key] = verdict
+            else:
+                self._stale += verdicts
 
     def refuse_stale(self, out: Path) -> None:
-        """Raise RunFolderError where a verdict is on other words than those that stand in the dataset now."""
+        """Raise RunFolderError where every verdict on a caption is on other words than stand in the dataset now."""
         if not self._stale:
             return
         people = Counter(verdict.by for verdict in self._stale if not verdict.is_by_software)
@@ -109,8 +110,8 @@ class Judgements:
         )
 
     def present(self) -> list[Verdict]:
-        """The verdicts on captions that went by, in the table's order."""
-        return [verdict for verdict in self.verdicts if verdict.key in self._seen]
+        """The verdicts on captions that went by, as they read now, in the table's order."""
+        return [verdict for verdict in self.verdicts if id(verdict) in self._current]
 
     def agreement(self) -> Agreement | None:
         """How far people agreed; None where no caption that went by was judged by two."""

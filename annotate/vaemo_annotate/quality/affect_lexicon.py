@@ -14,20 +14,22 @@ from typing import Final
 from vaemo_annotate.quality.wheel import Sign, base_forms, find
 
 _FULL_RATING: Final = 4.0
+_SIGN: Final = {"up": 1, "down": -1, "either": 0}
 
 
 def valence_of(word: str) -> float | None:
     """Return how pleasant people rate a word, in [-1, 1].
 
-    A word that nobody rated has the rating of the word it is formed from, else of the wheel's word for it, else of its
-    family's name; None where none of them is rated.
+    A word that nobody rated, or that people rated for another sense (giddy, surly), has the rating of the word it is
+    formed from, else of the wheel's word for it, else of its family's name; None where none of them is rated.
     """
     emotion = find(word)
     wanted = [*base_forms(word.lower())]
     if emotion:
         wanted += [*base_forms(emotion.word), emotion.family.name]
     ratings = _ratings()
-    return next((ratings[name] for name in wanted if name in ratings), None)
+    sign = _SIGN[emotion.valence] if emotion else 0
+    return next((ratings[name] for name in wanted if name in ratings and ratings[name] * sign >= 0), None)
 
 
 def arousal_of(word: str) -> Sign | None:

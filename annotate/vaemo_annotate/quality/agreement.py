@@ -29,7 +29,8 @@ def agree(rows: Sequence[Mapping[str, Any]], settings: AgreementSettings) -> lis
     minority. `agreement.minority` stands where more than half of the votes went to another family, `agreement.low`
     on every row where the entropy is above `max_entropy_bits`. Scores, equal in every row: agreement.samples,
     .votes, .share (of the most frequent family), .entropy_bits (Shannon), and, where at least two samples state them,
-    .valence_sd and .arousal_sd (of the samples, dividing by their number). One sample has neither.
+    .valence_sd and .arousal_sd (of the samples, dividing by their number). One sample has neither, and what is no
+    finite number is not stated.
     """
     if len(rows) < 2:
         return [Findings()] * len(rows)
@@ -72,5 +73,10 @@ def _minority(family: str | None, winner: str | None, votes: Counter[str]) -> li
 
 
 def _spreads(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    stated = {name: [row[name] for row in rows if row.get(name) is not None] for name in ("valence", "arousal")}
+    stated = {name: [row[name] for row in rows if is_stated(row.get(name))] for name in ("valence", "arousal")}
     return {f"agreement.{name}_sd": statistics.pstdev(values) for name, values in stated.items() if len(values) > 1}
+
+
+def is_stated(number: float | None) -> bool:
+    """Return whether a caption gives a number that can be reckoned with."""
+    return number is not None and math.isfinite(number)

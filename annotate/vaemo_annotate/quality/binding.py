@@ -76,13 +76,24 @@ class Binding:
                 is_verbs = bool(unit.article) and not linked
                 return None if unit.stop or is_verbs or units[k - 1].word in LISTING else k
             linked = unit.word in _LINKS
+            if unit.word == "that":
+                return None
             if unit.article and not linked:
                 return None
             if not (unit.mark.moves or self.clause.is_glue(k) or unit.word in LISTING):
                 return None
+            if unit.stop == "," and not (unit.word in LISTING or (unit.mark.moves and self._is_attributive())):
+                return None
             if unit.stop == ";" or any(unit.is_(role) for role in ("copulas", "breaks")):
                 return None
         return None
+
+    def _is_attributive(self) -> bool:
+        """Tell whether the movement can begin a list of adjectives: "a soft, low voice"."""
+        before = self.clause.units[self.at - 1] if self.at > self.clause.begin else None
+        if before is None or self.clause.units[self.at].article:
+            return True
+        return bool(before.mark.moves or before.is_("slight") or before.is_("marked")) and not before.mark.topic
 
     def _object(self) -> int | None:
         """Return the thing that a verb acts on: "raises both of her brows"."""
@@ -104,6 +115,8 @@ class Binding:
         units = self.clause.units
         for k in range(self.at - 1, -1, -1):
             unit = units[k]
+            if units[k + 1].stop == ";" or (unit.word == "that" and not (k and units[k - 1].mark.topic)):
+                break
             if unit.mark.topic:
                 if found and self._has_own_verb(k):
                     break
@@ -122,16 +135,18 @@ class Binding:
         unit = self.clause.units[k]
         is_participle = unit.word.endswith("ed") and not unit.article and is_blank(unit)
         return bool(
-            self.clause.is_glue(k) or unit.mark.moves or unit.word in LISTING or unit.word == "then" or is_participle
-        )
+            (self.clause.is_glue(k) and not is_subject(self.clause.units, k))
+            or unit.mark.moves or unit.word in LISTING or unit.word == "then" or is_participle
+        )  # fmt: skip
 
     def _has_own_verb(self, at: int) -> bool:
         """Tell whether a listed thing is what somebody else's verb acts on: "he hangs his head, and the brows rise"."""
         units = self.clause.units
         for k in range(at - 1, -1, -1):
-            if units[k + 1].stop or units[k].mark.topic:
+            unit = units[k]
+            if units[k + 1].stop or unit.word in LISTING or unit.is_("breaks") or unit.word == "that":
                 return False
-            if units[k].is_("persons") or units[k].mark.moves:
+            if unit.mark.topic or (not unit.is_("adverbs") and unit.word not in ("neither", "both")):
                 return True
         return False
 
@@ -150,8 +165,12 @@ class Binding:
         """Return the nearest thing before, unless an unknown subject has come between; None where there is none."""
         units = self.clause.units
         for k in range(self.at - 1, max(-1, self.at - _LOOSE_UNITS), -1):
+            if units[k + 1].stop == ";":
+                return []
             if units[k].mark.topic:
                 return [k] if self._fits(k) else []
+            if k >= self.clause.begin and units[k].is_("persons"):
+                return None
             if is_subject(units, k):
                 return []
         return None

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from vaemo_annotate.run_folder import damaged
 from vaemo_clips.caption import DESCRIPTION_SCHEMA, PROVENANCE_SCHEMA
 from vaemo_clips.errors import RunFolderError
 from vaemo_clips.verdict import CaptionKey
@@ -32,7 +33,7 @@ def read_tables(dataset: Path) -> Iterator[pa.Table]:
                 for batch in stream:
                     yield pa.Table.from_batches([batch])
         except (OSError, pa.ArrowException) as error:
-            raise _damaged(file, error) from error
+            raise damaged(file, error) from error
 
 
 def clip_batches(dataset: Path, least_rows: int) -> Iterator[pa.Table]:
@@ -91,12 +92,7 @@ def _files(dataset: Path) -> list[Path]:
     except FileNotFoundError as error:
         raise RunFolderError(f"{dataset} is no saved dataset; give the --out of a finished run") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(dataset / "state.json", error) from error
-
-
-def _damaged(file: Path, error: Exception) -> RunFolderError:
-    reason = " ".join(str(error).split())[:300]
-    return RunFolderError(f"{file} cannot be read ({reason}); run the same `vaemo-annotate run` command again")
+        raise damaged(dataset / "state.json", error) from error
 
 
 def _needed(table: pa.Table, dataset: Path) -> pa.Table:

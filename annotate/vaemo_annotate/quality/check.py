@@ -82,9 +82,9 @@ def _judge_all(
     folder: RunFolder, settings: CheckSettings, workers: int, at: datetime, draft: Path, tell: Progress
 ) -> CheckTally:
     """Spool a verdict on every caption to `draft`; return the counts. Raises RunFolderError."""
-    total = int(folder.read_record()["counts"]["accepted"])
+    total = folder.read_record()["counts"]["accepted"]
     tally = CheckTally()
-    flags, judged_by_people = read_flags(folder.path), people_verdicts(folder.path).keys()
+    flags, people = read_flags(folder.path), people_verdicts(folder.path)
 
     def verdicts() -> Iterator[Verdict]:
         with DuplicateBook(draft / "duplicates.sqlite", settings.duplicates) as book:
@@ -92,7 +92,7 @@ def _judge_all(
             for batch in _judged_batches(folder, settings, min(workers, 1 + total // _BATCH_ROWS)):
                 for caption in batch:
                     verdict = judge(caption)
-                    tally.note(caption, verdict, caption.key in judged_by_people)
+                    tally.note(caption, verdict, people.get(caption.key, ()))
                     yield verdict
                 tell("checking", tally.captions, total)
 
@@ -123,7 +123,8 @@ class _Judge:
         found = [finding.reason for finding in judged.findings.findings]
         found += self.flags.get(clip_id, ())
         scores = dict(judged.findings.scores)
-        if self.settings.is_on(NEAR_DUPLICATE) and (duplicate := self.book.note(clip_id, judged.signature)):
+        stays = not any(map(self.settings.drops, found))
+        if self.settings.is_on(NEAR_DUPLICATE) and (duplicate := self.book.note(clip_id, judged.signature, stays)):
             found.append(NEAR_DUPLICATE)
             scores |= {SIMILARITY_SCORE: duplicate.similarity, ROW_SCORE: float(duplicate.row)}
         reasons = sorted({reason for reason in found if self.settings.is_on(reason)}, key=REASONS.index)
@@ -138,7 +139,7 @@ def _judged_batches(folder: RunFolder, settings: CheckSettings, workers: int) ->
     if workers == 1:
         yield from map(judge, batches)
         return
-    with decoding_pool(workers, preload="vaemo_annotate.quality.row_checks") as pool:
+    with decoding_pool(workers, preload="vaemo_annotate.quality.preloaded") as pool:
         waiting: deque[Any] = deque()
         for batch in batches:
             waiting.append(pool.schedule(judge, args=(batch,)))

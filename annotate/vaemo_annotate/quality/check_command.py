@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -63,9 +64,14 @@ def _lines(summary: CheckSummary, measure: bool) -> Iterator[str]:
     )
     if record["judged_by_people"]:
         yield f"{record['judged_by_people']:,} captions were judged by people, whose word outranks this"
+    if record["judged_in_other_words"]:
+        yield (
+            f"{record['judged_in_other_words']:,} captions were judged by people in other words than they have now, "
+            f"which does not count; judge them again: vaemo-annotate review {shlex.quote(str(out))}"
+        )
     yield f"verdicts: {out / VERDICTS_FILE} ({record['seconds']:.1f} s)"
     yield from _cue_lines(record, measure)
-    yield f"next: vaemo-annotate report {out}"
+    yield f"next: vaemo-annotate report {shlex.quote(str(out))}"
 
 
 def _cue_lines(record: Mapping[str, Any], measure: bool) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """check.json: what a `check` looked for and found, in numbers; the marker that is written last.
 
-Keys: captions, kept, dropped, flagged (kept, with a reason), judged_by_people; reasons {reason: {action, captions,
+Keys: captions, kept, dropped, flagged (kept, with a reason), judged_by_people (in the words they have now),
+judged_in_other_words (by people, and in these by none); reasons {reason: {action, captions,
 dropped, example {clip_id, sample_index}}}, without those that are off; groups {group: captions with a reason of it};
 cues {with, without, measured, failed {reason: clips}, note}; grounding {aspect: {state: claims}}; scores {name: a
 histogram: count, mean, least, most, low, width, counts}; settings; rules {path, sha256}; packages; started_at, seconds,
@@ -10,19 +11,22 @@ workers.
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from vaemo_annotate.quality.histogram import Histogram
 from vaemo_annotate.quality.measured_cues import Measuring
 from vaemo_annotate.quality.row_checks import JudgedCaption
-from vaemo_annotate.quality.settings import GROUPS, REASONS, CheckSettings
+from vaemo_annotate.quality.settings import GROUPS, REASONS, CheckSettings, load_settings
 from vaemo_clips.errors import RunFolderError
-from vaemo_clips.verdict import CaptionKey, Verdict
+from vaemo_clips.verdict import CaptionKey, Verdict, current
 from vaemo_clips.whole_file import write_text
 
 RECORD_FILE: Final = "check.json"
@@ -38,6 +42,7 @@ class CheckTally:
     flagged: int = 0
     with_cues: int = 0
     judged_by_people: int = 0
+    judged_in_other_words: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     dropped_with: Counter[str] = field(default_factory=Counter)
     groups: Counter[str] = field(default_factory=Counter)
@@ -50,14 +55,16 @@ class CheckTally:
         """Captions that count."""
         return self.captions - self.dropped
 
-    def note(self, judged: JudgedCaption, verdict: Verdict, is_judged_by_people: bool) -> None:
-        """Count a caption and the verdict on it."""
+    def note(self, judged: JudgedCaption, verdict: Verdict, of_people: Sequence[Verdict] = ()) -> None:
+        """Count a caption, the verdict on it, and what people said of it."""
         is_dropped = verdict.verdict == "drop"
         self.captions += 1
         self.dropped += is_dropped
         self.flagged += not is_dropped and bool(verdict.reasons)
         self.with_cues += judged.has_cues
+        is_judged_by_people = bool(current(of_people, judged.digest))
         self.judged_by_people += is_judged_by_people
+        self.judged_in_other_words += bool(of_people) and not is_judged_by_people
         self.aspects.update(judged.aspects)
         self.groups.update({reason.partition(".")[0] for reason in verdict.reasons})
         for reason in verdict.reasons:
@@ -75,6 +82,7 @@ class CheckTally:
             "dropped": self.dropped,
             "flagged": self.flagged,
             "judged_by_people": self.judged_by_people,
+            "judged_in_other_words": self.judged_in_other_words,
             "reasons": {reason: self._reason(reason, settings) for reason in REASONS if settings.is_on(reason)},
             "groups": {group: self.groups[group] for group in GROUPS},
             "grounding": self._grounding(),
@@ -142,13 +150,58 @@ def write_record(out: Path, record: Mapping[str, Any]) -> None:
         raise RunFolderError(f"{out / RECORD_FILE} cannot be written ({error.strerror}); free disk space") from error
 
 
+class _Record(BaseModel):
+    """What readers count on; what else stands there is theirs to do without."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    captions: int
+    kept: int
+    dropped: int
+    flagged: int
+    grounding: dict[str, dict[str, int]]
+    settings: dict[str, Any]
+
+
 def read_record(out: Path) -> dict[str, Any] | None:
-    """Return check.json; None where the run was not checked. Raises RunFolderError for one that cannot be read."""
+    """Return check.json; None where the run was not checked.
+
+    Its counts are there, and `settings` is a mapping, which `settings_of` reads. Raises RunFolderError for one that
+    cannot be read or is of a version that had other counts.
+    """
     path = out / RECORD_FILE
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        _Record.model_validate(record)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise RunFolderError(f"{path} cannot be read ({error}); run `vaemo-annotate check {out}` again") from error
+        reason = _faults(error) if isinstance(error, ValidationError) else str(error)
+        raise RunFolderError(
+            f"{path} cannot be read ({reason}); run `vaemo-annotate check {shlex.quote(str(out))}` again"
+        ) from error
     return record
+
+
+def settings_of(record: Mapping[str, Any] | None) -> tuple[CheckSettings, str]:
+    """Return the rules of a check by its check.json, and a note, empty unless they are not those that it used.
+
+    The shipped rules stand in where the run was not checked (None), and where another version checked it by rules that
+    this one cannot follow; then the note says so in a line.
+    """
+    if record is None:
+        return load_settings(), ""
+    try:
+        return CheckSettings.model_validate(record["settings"]), ""
+    except ValidationError as error:
+        return load_settings(), (
+            f"the rules of {RECORD_FILE} are of another version ({_faults(error)}): places and details are found by "
+            "the shipped rules; check again for verdicts by these"
+        )
+
+
+def _faults(error: ValidationError) -> str:
+    first = error.errors()[0]
+    more = f", and {error.error_count() - 1} more" if error.error_count() > 1 else ""
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {first['msg']}{more}" if place else f"{first['msg']}{more}"

@@ -18,7 +18,7 @@ from vaemo_annotate.quality.settings import CheckSettings
 from vaemo_annotate.run_folder import RunFolder
 from vaemo_annotate.verdict_table import people_verdicts, software_verdicts
 from vaemo_clips.caption import caption_digest
-from vaemo_clips.verdict import Verdict
+from vaemo_clips.verdict import Verdict, current
 
 _ELSEWHERE = "agreement", "ablation"
 
@@ -93,10 +93,9 @@ class Checked:
     def _current(self, row: Mapping[str, Any], verdicts: list[Verdict]) -> list[Verdict]:
         if not verdicts:
             return []
-        digest = caption_digest(row)
-        current = [verdict for verdict in verdicts if verdict.caption_sha256 in (None, digest)]
-        self.num_stale += len(verdicts) - len(current)
-        return current
+        fresh = current(verdicts, caption_digest(row))
+        self.num_stale += len(verdicts) - len(fresh)
+        return fresh
 
 
 def _is_elsewhere(reason: str) -> bool:

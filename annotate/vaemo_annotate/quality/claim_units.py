@@ -10,6 +10,7 @@ from functools import cache
 from vaemo_annotate.quality.lexicon import Mark, is_determiner, load_lexicon
 
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)?|[a-z0-9]+(?:'[a-z]+)*|[.,;:!?()\u2013\u2014\n]")
+_QUOTED = re.compile(r'"[^"\n]*"|\u201c[^\u201d\n]*\u201d')
 _ENDS = frozenset(".!?\n")
 _SECONDS = frozenset({"s", "sec", "second", "seconds"})
 _UNKNOWN = Mark()
@@ -42,13 +43,18 @@ def plain(text: str) -> str:
 def sentences(text: str) -> Iterator[list[Unit]]:
     """Return the units of each sentence."""
     tokens: list[tuple[str, int, int]] = []
-    for match in _TOKEN.finditer(plain(text)):
+    for match in _TOKEN.finditer(_unquoted(plain(text))):
         if match[0] in _ENDS:
-            yield _units(tokens)
+            yield [] if match[0] == "?" else _units(tokens)
             tokens = []
         else:
             tokens.append((match[0], match.start(), match.end()))
     yield _units(tokens)
+
+
+def _unquoted(low: str) -> str:
+    """Return a text with spaces where several words stand in quotation marks: they are what somebody says."""
+    return _QUOTED.sub(lambda quoted: " " * len(quoted[0]) if quoted[0].count(" ") > 1 else quoted[0], low)
 
 
 def _units(tokens: list[tuple[str, int, int]]) -> list[Unit]:
@@ -58,7 +64,8 @@ def _units(tokens: list[tuple[str, int, int]]) -> list[Unit]:
     while at < len(tokens):
         word, begin, _ = tokens[at]
         if not word[0].isalnum():
-            stop = ";" if stop == ";" or word != "," else ","
+            if not (word == ":" and _is_heading(units)):
+                stop = ";" if stop == ";" or word != "," else ","
             at += 1
             continue
         mark, after = _read(tokens, at)
@@ -69,6 +76,11 @@ def _units(tokens: list[tuple[str, int, int]]) -> list[Unit]:
         stop = article = ""
         at = after
     return units
+
+
+def _is_heading(units: list[Unit]) -> bool:
+    """Tell whether the last unit is a thing that stands alone before a colon: "Brows: raised"."""
+    return bool(units) and units[-1].mark.topic is not None and (len(units) == 1 or bool(units[-1].stop))
 
 
 def _read(tokens: list[tuple[str, int, int]], at: int) -> tuple[Mark | None, int]:

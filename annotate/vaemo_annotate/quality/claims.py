@@ -9,8 +9,9 @@ from typing import Literal
 
 from vaemo_annotate.quality.binding import Binding, has_unknown_subject
 from vaemo_annotate.quality.claim_units import Unit, sentences
-from vaemo_annotate.quality.clause import Clause, clauses
+from vaemo_annotate.quality.clause import Clause, clauses, is_blank
 from vaemo_annotate.quality.lexicon import Assertion, Direction, Modality, load_lexicon
+from vaemo_annotate.quality.reservation import denies_but_degree, is_reserved, is_supposed
 
 Extent = Literal["clip", "part", "moment"]
 
@@ -18,6 +19,8 @@ _REVERSED: dict[Direction, Direction] = {
     "up": "down", "down": "up", "present": "down", "absent": "up", "usual": "usual",
 }  # fmt: skip
 _DENIED: dict[Direction, Direction] = {"present": "absent", "absent": "present"}
+_BE = frozenset({"is", "are", "was", "were", "be", "kept", "held", "has", "have"})
+_BACK = frozenset({"it", "they", "which", "both"})
 _SPEECH_MOVES = frozenset({"mouth_opening", "mouth_motion"})
 
 
@@ -80,7 +83,7 @@ def _last_topic(units: list[Unit]) -> str | None:
 
 
 def _in_clause(clause: Clause, text: str, column: str, carried: str | None) -> Iterator[Claim]:
-    if clause.is_void:
+    if clause.is_void or is_supposed(clause):
         return
     used: set[int] = set()
     said: list[tuple[int, int, Assertion]] = []
@@ -89,12 +92,23 @@ def _in_clause(clause: Clause, text: str, column: str, carried: str | None) -> I
             said.append((at, at if topic is None else topic, assertion))
     for at in range(clause.begin, clause.end):
         mention = load_lexicon().mentions.get(clause.units[at].mark.topic or "")
-        if mention is not None and at not in used and not clause.is_compared(at):
+        if mention is not None and at not in used and not clause.is_compared(at) and not _is_predicated(clause, at):
             said.append((at, at, mention))
     for at, topic, assertion in sorted(said, key=lambda one: one[0]):
         claim = _claim(clause, at, topic, assertion, text, column)
         if claim is not None:
             yield claim
+
+
+def _is_predicated(clause: Clause, at: int) -> bool:
+    """Tell whether something unknown is said of a thing, so that its mention claims nothing: "motion is at a low"."""
+    behind = clause.units[at + 1 : clause.end][:5]
+    if not behind or behind[0].word not in _BE or behind[0].stop:
+        return False
+    if clause.negators(at, at):
+        return False
+    known = ("appearing", "slight", "marked", "after_negators", "ignore")
+    return not any(unit.is_(role) for unit in behind for role in known)
 
 
 def _said_at(clause: Clause, at: int, carried: str | None, used: set[int]) -> Iterator[tuple[int | None, Assertion]]:
@@ -111,9 +125,9 @@ def _said_at(clause: Clause, at: int, carried: str | None, used: set[int]) -> It
     binding = Binding(clause, at, lambda topic: any((topic, move) in table for move in moves))
     topics = binding.topics()
     if topics is None and not clause.has_topic_before(at) and not has_unknown_subject(clause, at):
-        index = binding.following()
+        index = None if clause.has_person_before(at) else binding.following()
         found = _of_topic(carried or "", moves) if index is None else None
-        if found is not None and not _is_of_a_body(clause, at, found):
+        if found is not None and _points_back(clause, at) and not _is_of_a_body(clause, at, found):
             yield None, found
         topics = [] if index is None else [index]
     for index in topics or ():
@@ -128,12 +142,31 @@ def _of_topic(topic: str, moves: tuple[str, ...]) -> Assertion | None:
     return next((table[topic, move] for move in moves if (topic, move) in table), None)
 
 
+def _points_back(clause: Clause, at: int) -> bool:
+    """Tell whether a clause without a thing of its own goes on about the last one: "It rises", "very loud"."""
+    before = clause.units[clause.begin : at]
+    if any(unit.word in _BACK for unit in before):
+        return True
+    return not any(is_blank(unit) for unit in clause.units[:at])
+
+
 def _is_of_a_thing(clause: Clause, at: int, said: Assertion) -> bool:
     """Tell whether a sound is made by something that is no voice: "a door closes loudly"."""
-    if load_lexicon().aspects[said.aspect].modality == "face" or clause.has_person_before(at):
+    if clause.has_person_before(at):
         return False
+    if load_lexicon().aspects[said.aspect].modality == "face":
+        unit = clause.units[at - 1] if at > clause.begin and not clause.units[at].stop else None
+        return unit is not None and unit.mark.topic == "camera"
+    if any(unit.is_("sources") for unit in clause.own) or _qualifies_a_thing(clause, at):
+        return True
     things = {unit.mark.topic for unit in clause.units[clause.begin : at]} - {None}
     return things == {"other"} or (not things and has_unknown_subject(clause, at))
+
+
+def _qualifies_a_thing(clause: Clause, at: int) -> bool:
+    """Tell whether an adjective stands before something unknown: "the high-pitched chirping"."""
+    unit, behind = clause.units[at], clause.units[at + 1 : clause.end][:1]
+    return bool(unit.article) and bool(behind) and is_blank(behind[0]) and not behind[0].stop
 
 
 def _is_of_a_body(clause: Clause, at: int, said: Assertion) -> bool:
@@ -144,11 +177,15 @@ def _is_of_a_body(clause: Clause, at: int, said: Assertion) -> bool:
 def _claim(clause: Clause, at: int, topic: int, said: Assertion, text: str, column: str) -> Claim | None:
     if said.aspect in _SPEECH_MOVES and clause.speaks and column != "acoustic_description":
         return None
+    if is_reserved(clause, at):
+        return None
     first, last = min(at, topic), max(at, topic)
     direction = said.direction
     if clause.is_reversed(at):
         direction = _REVERSED[direction]
     negators = clause.negators(first, last)
+    if denies_but_degree(clause, negators, at):
+        return None
     is_negated = len(negators) % 2 == 1
     if is_negated and direction in _DENIED:
         direction, is_negated = _DENIED[direction], False

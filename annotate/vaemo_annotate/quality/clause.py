@@ -13,6 +13,9 @@ _ELSEWHERE = frozenset({"other"})
 LISTING = frozenset({"and", "or", "nor", "but", "yet"})
 """Words that go on with a list."""
 
+_VERB_NEGATORS = frozenset({"not", "never", "nowhere", "cannot"})
+_WEAK_NEGATORS = frozenset({"hardly", "barely", "scarcely", "fail", "fails", "failed", "refuses"})
+_RANGES = frozenset({"wide_range", "narrow_range"})
 _AWAY = frozenset({"in", "of", "from", "to", "far", "between"})
 _LINKING_PARTS = ("copulas", "adverbs", "negators", "hedges", "slight", "marked", "reversers", "moment", "part")
 
@@ -91,15 +94,24 @@ class Clause:
 
     def _denied_after(self, last: int) -> list[int]:
         """Return what denies a thing behind it: "the smile is missing", "a smile does not appear"."""
-        for at in range(last + 1, self.end):
+        first = last + 1
+        while first < self.end and self.units[first].mark.topic and not self.units[first].stop:
+            first += 1  # "a breathy voice is not heard"
+        for at in range(first, self.end):
             unit = self.units[at]
             if unit.is_("after_negators"):
                 return [at]
-            if unit.is_("negators") and self._appears(at):
+            is_weak = unit.word in _WEAK_NEGATORS and self._appears(at)
+            if is_weak or (self._is_verbs(at) and (at + 1 == self.end or self._appears(at))):
                 return [at]
-            if (unit.mark.topic and unit.mark.topic not in _ELSEWHERE) or unit.mark.idiom:
+            if unit.word in LISTING or (unit.mark.topic and unit.mark.topic not in _ELSEWHERE) or unit.mark.idiom:
                 break
         return []
+
+    def _is_verbs(self, at: int) -> bool:
+        """Tell whether a negator denies a verb, not a noun."""
+        unit = self.units[at]
+        return unit.is_("negators") and (unit.word in _VERB_NEGATORS or unit.word.endswith("n't"))
 
     def _appears(self, at: int) -> bool:
         return any(unit.is_("appearing") for unit in self.units[at + 1 : min(self.end, at + 4)])
@@ -128,6 +140,9 @@ class Clause:
             unit = self.units[k]
             if k == at or not unit.is_("reversers") or unit.article in ("a", "an"):
                 continue
+            parted = any(self.units[m].stop for m in range(min(k, at) + 1, max(k, at) + 1))
+            if parted or any(self.units[m].word in LISTING for m in range(at + 1, k)):
+                continue
             if self._is_same_group(k + 1, at) if k < at else self._turned_by(k) is None:
                 return True
         return False
@@ -136,7 +151,7 @@ class Clause:
         """Return the movement or thing that follows a reverser, None where it stands behind its movement."""
         for k in range(at + 1, self.end):
             unit = self.units[k]
-            if unit.word in _AWAY:
+            if unit.word in _AWAY or unit.is_("comparisons"):
                 return None
             if unit.mark.moves or unit.mark.topic or unit.mark.idiom:
                 return k
@@ -154,7 +169,7 @@ class Clause:
 
     def near(self, at: int) -> list[int]:
         """Return the things that stand next to a unit."""
-        beside = [k for k in (at - 1, at + 1) if self.begin <= k < self.end and not self.units[max(k, at)].stop]
+        beside = (k for k in (at - 1, at + 1) if self.begin <= k < self.end and not self.units[max(k, at)].stop)
         return [k for k in beside if self.units[k].mark.topic]
 
     def has_topic_before(self, at: int) -> bool:
@@ -166,8 +181,18 @@ class Clause:
         return any(unit.is_("persons") for unit in self.units[self.begin : at])
 
     def moves_of(self, at: int) -> tuple[str, ...]:
-        """Return the movements that a unit can be; what is above or below the usual is high or low."""
+        """Return the movements that a unit can be here.
+
+        What is above or below the usual is high or low, "the level" is a noun, "pressed together" one movement, and
+        "moves within a narrow range" tells the range.
+        """
         moves = self.units[at].mark.moves
+        if self.units[at].word == "level" and self.units[at].article in ("the", "this"):
+            return ()
+        if "together" in moves and any("press" in unit.mark.moves for unit in self.units[max(self.begin, at - 3) : at]):
+            return ()
+        if "change" in moves and any(_RANGES & {*unit.mark.moves} for unit in self.units[at + 1 : self.end]):
+            return ()
         if "usual" not in moves:
             return moves
         for k in range(at - 1, max(self.begin - 1, at - 4), -1):
@@ -186,8 +211,7 @@ class Clause:
 
 def is_blank(unit: Unit) -> bool:
     """Tell whether the lexicon knows nothing of a unit."""
-    mark = unit.mark
-    return not (mark.topic or mark.moves or mark.idiom or mark.roles)
+    return not (unit.mark.topic or unit.mark.moves or unit.mark.idiom or unit.mark.roles - {"sources"})
 
 
 def clauses(units: list[Unit]) -> list[Clause]:

@@ -9,7 +9,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from vaemo_annotate.quality.affect_lexicon import valence_of
+from vaemo_annotate.quality.agreement import is_stated
 from vaemo_annotate.quality.finding import Finding, Findings
+from vaemo_annotate.quality.refusal import find_refusal
 from vaemo_annotate.quality.wheel import (
     Emotion,
     NamedEmotion,
@@ -57,7 +59,7 @@ class ConsistencyCheck:
                 self._arousal(emotions, row.get("arousal")),
                 _unknown(labels),
                 _opposed(emotions, " ".join([*labels, text])),
-                _other_words(emotions, text),
+                _other_words(emotions, "" if find_refusal(text) else text),
             ]
         )
 
@@ -67,7 +69,7 @@ class ConsistencyCheck:
             return Findings()
         expected = sum(ratings) / len(ratings)
         scores = {"consistency.expected_valence": expected}
-        if stated is None:
+        if stated is None or not is_stated(stated):
             return Findings((), scores)
         scores["consistency.valence_gap"] = stated - expected
         names = ", ".join(emotion.word for emotion in emotions)
@@ -81,7 +83,7 @@ class ConsistencyCheck:
         if not sides or len(sides) < len(emotions) or len({*sides}) > 1:
             return Findings()
         scores = {"consistency.expected_arousal": sides[0]}
-        if stated is None:
+        if stated is None or not is_stated(stated):
             return Findings((), scores)
         side = "high" if sides[0] > 0 else "low"
         names = ", ".join(emotion.word for emotion in emotions)

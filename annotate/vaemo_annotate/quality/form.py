@@ -12,7 +12,7 @@ from vaemo_annotate.quality.finding import DESCRIPTIONS, Finding, Findings
 from vaemo_annotate.quality.language import english_share, judge_language, word_list
 from vaemo_annotate.quality.refusal import find_refusal
 from vaemo_annotate.quality.tokens import Span, Tokens, read_tokens
-from vaemo_annotate.quality.truncation import ends_finally, truncation
+from vaemo_annotate.quality.truncation import truncation
 
 Row = Mapping[str, Any]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -34,6 +34,12 @@ _PLACEHOLDERS = frozenset(
         "empty",
     ]
 )
+_IDLE = frozenset(
+    ["notable", "special", "remarkable", "comment", "comments", "description", "idea", "applicable", "particular",
+     "noteworthy", "unusual", "interesting", "worth", "specific", "answer", "response", "info", "remarks", "much"]
+)  # fmt: skip
+_MARKS = ".,;:!?…-–—_ \t\n\"'"
+_MANY_MARKS = 6
 _SHOWN = 60
 
 
@@ -78,7 +84,7 @@ class FormCheck:
     def __call__(self, row: Row) -> Findings:
         """Return what is wrong with one caption."""
         texts = {column: read_tokens(row.get(column) or "") for column in DESCRIPTIONS}
-        findings = [finding for column in DESCRIPTIONS for finding in self._text(row, column, texts)]
+        findings = [finding for column in DESCRIPTIONS for finding in self._text(row, column, texts[column])]
         findings += _stopped_at_cap(row)
         filled = [tokens for tokens in texts.values() if len(tokens)]
         scores = {"form.words": float(sum(map(len, filled)))}
@@ -90,19 +96,23 @@ class FormCheck:
     def _distinct(self, tokens: Tokens) -> float:
         return repetition.distinct_share(tokens, self.settings.distinct_window)
 
-    def _text(self, row: Row, column: str, texts: Mapping[str, Tokens]) -> Iterator[Finding]:
-        tokens = texts[column]
+    def _text(self, row: Row, column: str, tokens: Tokens) -> Iterator[Finding]:
         if _is_missing(tokens):
             if _has_modality(row, column):
                 yield Finding(
                     "form.missing_text", f"{column} is {row.get(column)!r}; the clip has what it tells of", column
                 )
+                if tokens.words and tokens.words != ("null",) and "/" not in tokens.text:
+                    yield _at("form.too_short", f"{tokens.text!r} stands for a text", column, (0, len(tokens.text)))
             return
-        foreign = self._not_english(tokens, column)
+        if not tokens.words:
+            yield from self._no_words(row, tokens.text.strip(), column)
+            return
+        refusal = find_refusal(tokens.text)
+        foreign = None if refusal else self._not_english(tokens, column)
         if foreign:
             yield foreign
             return
-        refusal = find_refusal(tokens.text)
         if refusal:
             yield _at("form.refusal", f"{_quote(tokens.text, refusal)} declines instead of describing", column, refusal)
         repeated = self._repetitive(tokens, column)
@@ -110,7 +120,13 @@ class FormCheck:
             yield repeated
         yield from self._length(tokens, column, refused=refusal is not None)
         if not repeated and not self._is_too_short(tokens, column):
-            yield from _cut_off(column, texts)
+            yield from _cut_off(column, tokens)
+
+    def _no_words(self, row: Row, text: str, column: str) -> Iterator[Finding]:
+        """Judge a text of marks alone: a dash or dots say nothing, other symbols are gibberish."""
+        if _has_modality(row, column) or text.strip(_MARKS):
+            reason = "form.gibberish" if text.strip(_MARKS) and len(text) >= _MANY_MARKS else "form.too_short"
+            yield _at(reason, f"{_shorten(text)!r} has no words", column, (0, len(text)))
 
     def _not_english(self, tokens: Tokens, column: str) -> Finding | None:
         rules = self.settings
@@ -163,6 +179,8 @@ class FormCheck:
 
     def _is_honest(self, tokens: Tokens) -> bool:
         """Whether a short text says that there is nothing to tell ("not visible", "silence"); "no" alone does not."""
+        if not _IDLE.isdisjoint(tokens.words):
+            return False
         said = self.settings.honest_words.intersection(tokens.words)
         return (len(tokens) > 1 and bool(said)) or not said <= word_list("function")
 
@@ -178,7 +196,7 @@ class FormCheck:
 
 
 def _is_missing(tokens: Tokens) -> bool:
-    return not tokens.words or (len(tokens) <= 2 and "".join(tokens.words) in _PLACEHOLDERS)
+    return not tokens.text.strip() or (len(tokens) <= 2 and "".join(tokens.words) in _PLACEHOLDERS)
 
 
 def _has_modality(row: Row, column: str) -> bool:
@@ -187,10 +205,8 @@ def _has_modality(row: Row, column: str) -> bool:
     return column != "acoustic_description" or row.get("has_audio") is not False
 
 
-def _cut_off(column: str, texts: Mapping[str, Tokens]) -> Iterator[Finding]:
-    tokens = texts[column]
-    siblings = [other.text for name, other in texts.items() if name != column and len(other) > 3]
-    why = truncation(tokens, bool(siblings) and all(map(ends_finally, siblings)))
+def _cut_off(column: str, tokens: Tokens) -> Iterator[Finding]:
+    why = truncation(tokens)
     if why:
         yield _at("form.truncated", why, column, tokens.span(len(tokens) - 1, len(tokens)))
 

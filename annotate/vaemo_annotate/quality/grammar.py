@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 
 import yaml
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -55,9 +56,9 @@ def _impossible_pairs() -> frozenset[tuple[str, str]]:
 
 
 def impossible_pairs(tokens: Tokens) -> int:
-    """Count the neighbours, nothing but blanks between them, that no English clause has; a word said twice counts."""
-    pairs, words, spans, text = _impossible_pairs(), tokens.words, tokens.spans, tokens.text
+    """Count the neighbours, nothing but blanks between them, that no English clause has; a word said again is none."""
+    pairs, spans, text = _impossible_pairs(), tokens.spans, tokens.text
     return sum(
-        (pair in pairs or pair[0] == pair[1]) and text[spans[at][1] : spans[at + 1][0]].isspace()
-        for at, pair in enumerate(zip(words, words[1:], strict=False))
+        pair in pairs and pair[0] != pair[1] and text[spans[at][1] : spans[at + 1][0]].isspace()
+        for at, pair in enumerate(pairwise(tokens.words))
     )

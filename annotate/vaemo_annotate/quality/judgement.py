@@ -111,7 +111,18 @@ def judge(found: Sequence[Claim], row: Row, settings: GroundingSettings) -> list
     gone = absent_modalities(row)
     measured = {cue["name"]: seen for cue in row.get("cues") or () if (seen := _measured(cue)) is not None}
     judged = [_judged(claim, {} if claim.modality in gone else measured, settings) for claim in found]
-    return _of_changes(judged, measured, settings)
+    return _of_changes(_without_own_counterparts(judged), measured, settings)
+
+
+def _without_own_counterparts(judged: list[JudgedClaim]) -> list[JudgedClaim]:
+    """Leave open what goes against the cues where the same text also says what they bear out: it says both."""
+    borne = {(one.claim.column, one.claim.aspect) for one in judged if one.state == "supported"}
+    return [
+        replace(one, state="unclear")
+        if one.state == "contradicted" and (one.claim.column, one.claim.aspect) in borne
+        else one
+        for one in judged
+    ]
 
 
 def _measured(cue: Mapping[str, Any]) -> _Measured | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import yaml
 
+from vaemo_annotate.quality.grammar import impossible_pairs
 from vaemo_annotate.quality.tokens import Tokens, read_tokens
 from vaemo_clips.errors import MissingExtraError
 
@@ -52,6 +53,13 @@ _AWKWARD = re.compile(
 )
 _MOST_AWKWARD = 0.17
 _ACTION_UNIT = re.compile(r"au\d\d?[a-e]?\Z")
+_LEAST_LETTERS = 0.5
+_SALAD_WORDS = 8
+_SALAD_PAIRS = 2
+_SALAD_ENGLISH = 0.78
+_STRANGE_ENGLISH = 0.65
+_SALAD_SCORE = 0.28
+_PAIR_WEIGHT = 4.0
 _FEW_WORDS = 6
 _FEW_WORDS_FACTOR = 0.8
 _OTHER_LETTERS = re.compile(r"[^\W\d_A-Za-zÀ-ɏˈˌːªº°µ]+")
@@ -134,7 +142,8 @@ def judge_language(tokens: Tokens, *, min_english: float, min_words: int, min_pr
     """Tell what a text is written in: `english`, `foreign` (prose of another language), `gibberish`, or too `short`.
 
     English is decided by the share of known words, of the whole and of each sentence of `min_words` or more, more
-    leniently where the words are few. What is not English is foreign where a language is found with
+    leniently where the words are few; words that no grammar holds together are gibberish.
+    What is not English is foreign where a language is found with
     `min_probability` and one script, else gibberish. Raises MissingExtraError.
     """
     share = english_share(tokens)
@@ -144,6 +153,8 @@ def judge_language(tokens: Tokens, *, min_english: float, min_words: int, min_pr
         return "short" if share < min_english else "english"
     if share < min_english:
         return _foreign_or_gibberish(tokens.text, min_probability)
+    if _is_mostly_symbols(tokens.text) or _is_salad(tokens, share):
+        return "gibberish"
     if share > 0.97 and tokens.text.isascii():
         return "english"
     for first, stop in _parts(tokens, min_words):
@@ -154,6 +165,26 @@ def judge_language(tokens: Tokens, *, min_english: float, min_words: int, min_pr
     if sum(map(len, others)) > 0.08 * len(tokens.text):
         return _foreign_or_gibberish(" ".join(others), min_probability)
     return "english"
+
+
+def _is_mostly_symbols(text: str) -> bool:
+    """Whether fewer than half of a text's characters, blanks aside, are letters."""
+    shown = len(text) - sum(map(text.count, " \t\n"))
+    return sum(map(str.isalpha, text)) < _LEAST_LETTERS * shown
+
+
+def _is_salad(tokens: Tokens, share: float) -> bool:
+    """Whether real words stand in an order without grammar.
+
+    Neighbours that English does not have and words that no description uses count together.
+    """
+    count = len(tokens)
+    if count < _SALAD_WORDS:
+        return False
+    pairs = impossible_pairs(tokens)
+    if pairs < _SALAD_PAIRS and (not pairs or share >= _SALAD_ENGLISH) and share >= _STRANGE_ENGLISH:
+        return False
+    return 1 - share + _PAIR_WEIGHT * pairs / count >= _SALAD_SCORE
 
 
 def _awkward_share(text: str) -> float:

@@ -13,6 +13,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from vaemo_annotate.quality.finding import DESCRIPTIONS, Finding, Findings
+from vaemo_annotate.quality.identity_talk import IdentityPhrases, IdentityTalk
+from vaemo_annotate.quality.label_talk import LabelPhrases, LabelTalk
 from vaemo_annotate.quality.labels import file_names, find_verbatim, label_codes, speaker_name
 from vaemo_annotate.quality.language import english_share
 from vaemo_annotate.quality.names import NameBook, name_book
@@ -22,7 +24,6 @@ from vaemo_annotate.quality.transcript import copied_words, quoted_speech
 
 Row = Mapping[str, Any]
 _Values = list[tuple[str, str]]
-_OWN_READING_REACH = 4
 _SHOWN = 60
 
 
@@ -44,9 +45,6 @@ class _Phrases(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     phrases: list[str]
-    readings: list[str] = []
-    own_reading: str = ""
-    likened: str = ""
     files: str = ""
 
 
@@ -68,9 +66,9 @@ class LeakPhrases(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    label: _Phrases
+    label: LabelPhrases
     codes: _Codes
-    identity: _Phrases
+    identity: IdentityPhrases
     dataset: _Phrases
     gender: _Gender
 
@@ -114,12 +112,9 @@ class LeakCheck:
         phrases = load_leak_phrases()
         self.settings = settings
         self._names: NameBook = name_book()
-        self._label = PhraseBook(phrases.label.phrases)
-        self._reading = PhraseBook(phrases.label.readings)
-        self._identity = PhraseBook(phrases.identity.phrases)
+        self._talk = LabelTalk(phrases.label)
+        self._identity = IdentityTalk(phrases.identity)
         self._dataset = PhraseBook(phrases.dataset.phrases)
-        self._own_reading = frozenset(phrases.label.own_reading.split())
-        self._likened = frozenset(phrases.identity.likened.split())
         self._gender = frozenset(phrases.gender.words.split())
         self._codes = phrases.codes.words
         self._code_pattern = re.compile(phrases.codes.pattern)
@@ -169,20 +164,19 @@ class LeakCheck:
             text.add("leak.dataset", tokens.span(first, stop), "tells of a corpus or a file")
         self._labels(text)
         for first, stop in self._identity.find(tokens):
-            if not self._stands_before(tokens, first, self._likened, 2):
-                text.add("leak.identity", tokens.span(first, stop), "tells who somebody is: origin, age, fame or work")
+            text.add("leak.identity", tokens.span(first, stop), "tells who somebody is: origin, age, fame or work")
         taken = {at for at, span in enumerate(tokens.spans) if not text.is_free(span)} if text.taken else set()
+        taken |= self._identity.origins(tokens)
         for first, stop, why in self._names.find(tokens, taken):
             text.add("leak.name", tokens.span(first, stop), why)
         self._genders(text)
 
     def _labels(self, text: _Text) -> None:
         tokens = text.tokens
-        for first, stop in self._label.find(tokens):
+        for first, stop in self._talk.find(tokens):
             text.add("leak.label", tokens.span(first, stop), "speaks of a label or an annotation")
-        for first, stop in self._reading.find(tokens):
-            if not self._stands_before(tokens, first, self._own_reading, _OWN_READING_REACH):
-                text.add("leak.label", tokens.span(first, stop), "speaks of a label or an annotation")
+        for span in self._talk.values(tokens.text):
+            text.add("leak.label", span, "an emotion put down as a value")
         for index in range(len(tokens)):
             if len(tokens.words[index]) <= 4 and tokens.raw(index) in self._codes:
                 text.add("leak.label", tokens.spans[index], "a code of an emotion label")
@@ -198,10 +192,6 @@ class LeakCheck:
             words = ", ".join(sorted({tokens.bases[at] for at in free}))
             detail = f"{words[:_SHOWN]!r}: {len(free)} words that tell a gender"
             text.findings.append(Finding("leak.gender", detail, text.column, tokens.spans[free[0]]))
-
-    @staticmethod
-    def _stands_before(tokens: Tokens, first: int, words: frozenset[str], reach: int) -> bool:
-        return not words.isdisjoint(tokens.words[max(first - reach, 0) : first + 1])
 
 
 def _within(span: Span, findings: Iterable[Finding], reason: str) -> bool:

@@ -20,7 +20,8 @@ WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)*")
 _VOWELS = "aeiou"
 _STEERING = (
     "negators", "after_negators", "reversers", "hedges", "slight", "marked", "moment", "part", "copulas", "adverbs",
-    "appearing", "above", "below", "persons", "breaks", "comparisons", "void", "strangers", "speaking", "ignore",
+    "appearing", "above", "below", "persons", "breaks", "comparisons", "void", "strangers", "sources", "unreal",
+    "disputes", "understates", "speaking", "ignore",
 )  # fmt: skip
 
 
@@ -98,6 +99,10 @@ class Lexicon(_Settings):
     comparisons: list[str]
     void: list[str]
     strangers: list[str]
+    sources: list[str]
+    unreal: list[str]
+    disputes: list[str]
+    understates: list[str]
     speaking: list[str]
     ignore: list[str]
 
@@ -158,7 +163,11 @@ class Lexicon(_Settings):
         verbs = {word for row in inflected for words in row for word in WORD.findall(words)}
         steering = {word for role in _STEERING for words in getattr(self, role) for word in WORD.findall(words)}
         singles = {key[0] for entries in self.phrases.values() for key, _ in entries if len(key) == 1}
-        bases = {form: word for word in sorted(verbs | steering, key=lambda w: (-len(w), w)) for form in _forms(word)}
+        bases = {
+            form: word
+            for word in sorted((verbs | steering) - _UNINFLECTED, key=lambda w: (-len(w), w))
+            for form in _forms(word)
+        }
         return {form: word for form, word in bases.items() if form not in singles | _DETERMINERS} | _IRREGULAR
 
 
@@ -171,6 +180,13 @@ _IRREGULAR = {
     "became": "become", "broke": "break", "seldomly": "seldom", "knitted": "knit",
     "gapes": "gape", "gaped": "gape", "gaping": "gape",
 }  # fmt: skip
+_UNINFLECTED = frozenset(
+    {"not", "no", "never", "none", "nor", "neither", "nothing", "on", "in", "at", "to", "of", "so", "or", "as", "if",
+     "here", "there", "own", "all", "any", "each", "both", "more", "most", "then", "than", "for", "with", "by", "now",
+     "once", "still", "just", "only", "he", "she", "it", "who", "him", "be", "but", "yet", "from", "s", "too",
+     "first", "quite", "rather", "also", "over", "above", "below", "front", "what", "that", "which"}
+)  # fmt: skip
+"""Words of a closed class, from which nothing is derived: "notes" is no form of "not"."""
 _DETERMINERS = frozenset(
     {"the", "a", "an", "his", "her", "their", "its", "this", "these", "those", "my", "your", "our",
      "one's", "person's", "speaker's", "subject's", "individual's", "man's", "woman's", "actor's", "actress's",

@@ -21,6 +21,7 @@ from vaemo_annotate.ledger import Ledger
 from vaemo_annotate.quality.caption_rows import read_tables
 from vaemo_annotate.references import reference_clips, speaker_of
 from vaemo_annotate.run_folder import RunFolder
+from vaemo_annotate.sqlite_reading import open_to_read
 from vaemo_clips.clip import Clip
 from vaemo_clips.errors import ManifestError, MediaError, RunFolderError
 from vaemo_clips.manifest import Manifest
@@ -54,18 +55,18 @@ class _Measured:
         self._connection: sqlite3.Connection | None = None
 
     def of(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
-        if self._connection is None:
-            if not self._path.exists():  # it can come into being later
-                return []
-            self._connection = sqlite3.connect(self._path, timeout=60, check_same_thread=False)
+        if self._connection is None and not self._path.exists():  # it can come into being later
+            return []
         key = _key(row["clip_id"], row["sha256"], row["start_s"], row["end_s"])
         try:
+            self._connection = self._connection or open_to_read(self._path)
             found = self._connection.execute("SELECT facts FROM media WHERE key = ?", (key,)).fetchone()
-        except sqlite3.Error as error:
+            cues: list[dict[str, Any]] = orjson.loads(found[0])["cues"] if found else []
+        except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
             raise RunFolderError(
-                f"{self._path} cannot be read ({error}); delete it, and check again with --measure"
+                f"{self._path} cannot be read ({error}); let it be read, or copy the run to a folder that can be "
+                "written; if it is damaged, move it away and check again with --measure"
             ) from error
-        cues: list[dict[str, Any]] = orjson.loads(found[0])["cues"] if found else []
         return cues
 
 

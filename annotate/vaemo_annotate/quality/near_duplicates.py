@@ -110,8 +110,8 @@ def _bands(values: np.ndarray) -> tuple[int, ...]:
 class DuplicateBook:
     """Tells of each caption, in the order of the dataset, whether one before it says the same.
 
-    Captions are held against those that stay: of many copies the first stays, and a caption that only resembles a
-    copy stays too. Samples of one clip are never held against each other. Use as a context manager.
+    Captions are held against those that stay: of many copies the first that stays, and a caption that only resembles
+    a copy stays too. Samples of one clip are never held against each other. Use as a context manager.
     """
 
     def __init__(self, path: Path, settings: DuplicateSettings) -> None:
@@ -137,15 +137,18 @@ class DuplicateBook:
         self._connection.close()
         self._path.unlink(missing_ok=True)
 
-    def note(self, clip_id: str, signature: Signature) -> Duplicate | None:
-        """Take the next row of the dataset; return what it repeats, None where it stays. Raises RunFolderError."""
+    def note(self, clip_id: str, signature: Signature, stays: bool = True) -> Duplicate | None:
+        """Take the next row of the dataset; return what it repeats, None where it repeats nothing.
+
+        One that does not stay for another reason (`stays`) is held against no later one. Raises RunFolderError.
+        """
         row = self._num_rows
         self._num_rows += 1
         if not signature.bands:
             return None
         try:
             found = self._find(clip_id, signature)
-            if found is None:
+            if found is None and stays:
                 self._connection.execute("INSERT INTO captions VALUES (?, ?, ?)", (row, clip_id, signature.shingles))
                 pairs = [(band, row) for band in signature.bands]
                 self._connection.executemany("INSERT OR IGNORE INTO bands VALUES (?, ?)", pairs)

@@ -8,8 +8,27 @@ from itertools import product
 
 from vaemo_annotate.quality.language import word_list
 from vaemo_annotate.quality.tokens import Tokens
+from vaemo_annotate.quality.wheel import is_emotion_word
 
-_CLASSES = ("NUMBER", "CAPITAL")
+_CLASSES = ("NUMBER", "CAPITAL", "EMOTION")
+_NO_STATE = frozenset(
+    [
+        "like",
+        "kind",
+        "still",
+        "low",
+        "down",
+        "content",
+        "cool",
+        "open",
+        "light",
+        "moved",
+        "hot",
+        "cold",
+        "emotion",
+        "warm",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +47,8 @@ class _Slot:
         word = tokens.bases[index]
         if "NUMBER" in self.words:
             return word.isdigit() or word in word_list("numbers")
+        if "EMOTION" in self.words:
+            return is_emotion_word(word) and word not in _NO_STATE
         if "CAPITAL" in self.words:
             return tokens.raw(index)[:1].isupper()
         if self.as_written:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from bisect import bisect_left
 from functools import cache
 
-from vaemo_annotate.quality.language import is_known, word_list
+from vaemo_annotate.quality.fragment import unfinished
+from vaemo_annotate.quality.language import english_share, is_known, word_list
 from vaemo_annotate.quality.tokens import Tokens
 
 _FINAL = frozenset(".!?。！？…")
 _CLOSING = "\"”’')]}* \t\n`»"
 _OPEN_ENDS = frozenset(",;:-–—(/[{\\")
-_MIN_WORDS = 8
+_QUOTES = "\"”’'»"
+_MIN_WORDS = 4
+_ALL_ENGLISH = 0.9
+_WHOLE_ENDINGS = ("ing", "ed", "ly", "s", "ness")
 _ENDINGS = (
     "ing",
     "ness",
@@ -30,16 +34,10 @@ _ENDINGS = (
 )
 
 
-def ends_finally(text: str) -> bool:
-    """Whether the last mark of a text, closing quotes and brackets aside, ends a sentence."""
-    return text.rstrip(_CLOSING)[-1:] in _FINAL
-
-
-def truncation(tokens: Tokens, siblings_end_finally: bool) -> str | None:
+def truncation(tokens: Tokens) -> str | None:
     """Say why a text seems cut off; None where it does not.
 
-    `siblings_end_finally` tells that the same caption's other texts end in a full stop; a longer text that does not is
-    then cut off too.
+    A whole sentence that merely lacks its full stop is none.
     """
     text = tokens.text.rstrip()
     unclosed = _unclosed(text)
@@ -54,16 +52,26 @@ def truncation(tokens: Tokens, siblings_end_finally: bool) -> str | None:
         return None
     if word in word_list("function") and word not in word_list("may_end"):
         return f"it ends with the function word {word!r}"
-    if last in _FINAL:
+    if last in _FINAL or text.endswith(tuple(_QUOTES)) or len(tokens) < _MIN_WORDS:
         return None
-    if len(tokens) >= _MIN_WORDS // 2 and is_cut_word(word):
+    if is_cut_word(word) or _is_strange(tokens):
         return f"it ends with {word!r}, which is no whole word, and without a full stop"
-    first_sentence_ends = any(mark in text[:-1] for mark in (". ", "! ", "? ", ".\n"))
-    if first_sentence_ends:
-        return f"its last sentence ends with {word!r} without a full stop"
-    if siblings_end_finally and len(tokens) >= _MIN_WORDS:
-        return f"it ends with {word!r} without a full stop, unlike the caption's other texts"
-    return None
+    why = unfinished(tokens)
+    return f"{why}, and without a full stop" if why else None
+
+
+def _is_strange(tokens: Tokens) -> bool:
+    """Whether the last word alone is unknown, in lower case: more likely a piece than a rare word."""
+    word = tokens.words[-1]
+    if (
+        not word.isalpha()
+        or not word.isascii()
+        or not tokens.raw(len(tokens) - 1).islower()
+        or is_known(word)
+        or word.endswith(_WHOLE_ENDINGS)
+    ):
+        return False
+    return english_share(tokens, 0, len(tokens) - 1) > _ALL_ENGLISH
 
 
 def is_cut_word(word: str) -> bool:

@@ -28,6 +28,7 @@ _PROSE_SUFFIXES: Final = ("ness", "ly", "ment", "ion")
 _LEAST_BASE: Final = 3
 _LEAST_INDEXED_BASE: Final = 4
 _NEGATION_REACH: Final = 6
+_LIST_WORDS: Final = frozenset({"or", "nor", "and", "any", "even"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,12 @@ def find(word: str) -> Emotion | None:
     return next((known[base] for base in base_forms(word.lower()) if base in known), None)
 
 
+@lru_cache(maxsize=1 << 16)
+def is_emotion_word(word: str) -> bool:
+    """Return whether a word is listed itself or is the noun of one that is (sadness), no mere relative ("care")."""
+    return word in _listed() or (word.endswith(_PROSE_SUFFIXES) and find(word) is not None)
+
+
 def family_of(label: str) -> Family | None:
     """Return the family of the first word of a label that names an emotion; None where none does."""
     emotions = emotions_in_label(label)
@@ -121,14 +128,16 @@ def emotions_in_text(text: str) -> list[NamedEmotion]:
     """Return the emotions that a description says are there: neither denied ones nor words of look and sound."""
     named = []
     tokens: list[str] = []
-    end_of_last = 0
+    end_of_last, is_after_comma = 0, False
     for match in _TOKEN.finditer(text):
-        if any(mark in text[end_of_last : match.start()] for mark in ".;!?"):
+        between, token = text[end_of_last : match.start()], match.group().lower()
+        is_after_comma = "," in between or (is_after_comma and tokens[-1:] == ["and"])
+        if any(mark in between for mark in ".;!?") or (is_after_comma and not _goes_on_with_a_list(token)):
             tokens = []
-        emotion = _in_prose(match.group().lower())
+        emotion = _in_prose(token)
         if emotion and not _is_negated(tokens):
             named.append(NamedEmotion(emotion, match.span()))
-        tokens.append(match.group().lower())
+        tokens.append(token)
         end_of_last = match.end()
     return named
 
@@ -160,9 +169,16 @@ def _in_prose(token: str) -> Emotion | None:
     return emotion if emotion and emotion.word not in emotion_words().not_in_prose else None
 
 
+def _goes_on_with_a_list(token: str) -> bool:
+    """Return whether a denial reaches over the comma before this word: "no anger, fear, or sadness"."""
+    return token in _LIST_WORDS or find(token) is not None
+
+
 def _is_negated(before: list[str]) -> bool:
     near = before[-_NEGATION_REACH:]
     after_but = near[len(near) - near[::-1].index("but") :] if "but" in near else near
+    if "hesitate" in after_but:
+        return False
     return any(token.replace("’", "'") in emotion_words().negating_words for token in after_but)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -12,15 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
-from vaemo_annotate.quality.check_record import RECORD_FILE
+from vaemo_annotate.quality.check_record import RECORD_FILE, read_record, settings_of
 from vaemo_annotate.quality.finding import Finding
 from vaemo_annotate.quality.grounding import segments
 from vaemo_annotate.quality.judgement import JudgedClaim
 from vaemo_annotate.quality.measured_cues import cues_of
 from vaemo_annotate.quality.row_checks import ClipChecks
-from vaemo_annotate.quality.settings import CheckSettings, load_settings
 from vaemo_annotate.review.queue import risk_of
 from vaemo_annotate.review.sheet import Judged, Mark
 from vaemo_annotate.verdict_table import software_verdicts
@@ -62,7 +59,7 @@ class Opinion:
 
     def _renew(self) -> None:
         self._checked_at = _changed_at(self._out / RECORD_FILE)
-        self._rules = rules_of(self._out)
+        self._rules = settings_of(read_record(self._out))[0]
         self._cues = cues_of(self._out)
         self._checks = ClipChecks(self._rules, self._cues)
 
@@ -110,15 +107,6 @@ def _verdict(key: CaptionKey, row: Mapping[str, Any]) -> Verdict:
 
 def _changed_at(path: Path) -> int | None:
     return path.stat().st_mtime_ns if path.exists() else None
-
-
-def rules_of(out: Path) -> CheckSettings:
-    """Return the rules that the run was checked by; the shipped ones where it was not, or by an older version."""
-    try:
-        record = json.loads((out / RECORD_FILE).read_text(encoding="utf-8"))
-        return CheckSettings.model_validate(record["settings"])
-    except (OSError, ValueError, KeyError, TypeError, ValidationError):
-        return load_settings()
 
 
 def _explained(verdict: Verdict, found: Sequence[Finding]) -> list[Finding]:
