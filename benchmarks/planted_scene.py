@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import yaml
 
@@ -20,13 +20,16 @@ from vaemo_clips.cues.norms import population_norms
 from vaemo_clips.voice.cues import VOICE_CUES
 
 Modality = Literal["face", "voice"]
-BankName = Literal["development", "heldout", "test"]
+BankName = Literal["development", "development2", "development3", "final"]
+BankNameOrAlias = Literal[BankName, "heldout", "test"]
 _BANK_FILES: Final[dict[BankName, str]] = {
     "development": "planted_phrases.yaml",
-    "heldout": "planted_phrases_heldout.yaml",
-    "test": "planted_phrases_test.yaml",
+    "development2": "planted_phrases_development2.yaml",
+    "development3": "planted_phrases_development3.yaml",
+    "final": "planted_phrases_final.yaml",
 }
-_in_use: ContextVar[BankName] = ContextVar("bank", default="test")
+_ALIASES: Final[dict[BankNameOrAlias, BankName]] = {"heldout": "development2", "test": "development3"}
+_in_use: ContextVar[BankName] = ContextVar("bank", default="final")
 _WEAK_CUES: Final = frozenset({"brow_furrow", "lip_press", "blink_rate"})
 _NAMED_SD: Final = (2.0, 3.5)
 _CONTRADICTED_SD: Final = (2.6, 3.5)
@@ -49,9 +52,14 @@ def bank() -> dict[str, Any]:
     return _loaded(bank_file())
 
 
-def use_bank(name: BankName) -> None:
+def bank_name(name: BankNameOrAlias) -> BankName:
+    """Return the name of a bank: `heldout` and `test` are what development2 and development3 were until looked at."""
+    return _ALIASES.get(name) or cast(BankName, name)
+
+
+def use_bank(name: BankNameOrAlias) -> None:
     """Take phrases from this bank from now on."""
-    _in_use.set(name)
+    _in_use.set(bank_name(name))
 
 
 def bank_file() -> Path:

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.planted_captions import Score, scores
 from benchmarks.planted_faults import FAULTS
 from benchmarks.planted_rows import PlantedCaption, planted_captions
-from benchmarks.planted_scene import BankName, bank, use_bank
+from benchmarks.planted_scene import BankName, BankNameOrAlias, bank, bank_file, use_bank
 
 from vaemo_annotate.wording.deviation import deviation
 from vaemo_clips.cues.cue import Cue, by_name
@@ -23,7 +23,7 @@ CAPTIONS = 240
 def planted(request: pytest.FixtureRequest) -> Iterator[list[PlantedCaption]]:
     use_bank(request.param)
     yield list(planted_captions(CAPTIONS, seed=3))
-    use_bank("test")
+    use_bank("final")
 
 
 def test_same_seed_gives_the_same_captions(planted: list[PlantedCaption]) -> None:
@@ -101,7 +101,7 @@ def test_banks_differ_in_every_claim_and_have_the_same_slots() -> None:
         use_bank(name)
         slots[name] = {(aspect, side): claim[side] for aspect, claim in bank()["claims"].items() for side in claim}
         assert set(bank()["counts"]) >= {*FAULTS}
-    use_bank("test")
+    use_bank("final")
     phrases = {
         name: {phrase for (_, side), told in of_bank.items() if side in ("up", "down") for phrase in told}
         for name, of_bank in slots.items()
@@ -109,3 +109,13 @@ def test_banks_differ_in_every_claim_and_have_the_same_slots() -> None:
     for one, other in combinations(get_args(BankName), 2):
         assert slots[one].keys() == slots[other].keys()
         assert not phrases[one] & phrases[other]
+
+
+def test_former_names_of_banks_are_those_of_the_same_files() -> None:
+    files = []
+    names: tuple[BankNameOrAlias, ...] = ("heldout", "development2", "test", "development3")
+    for name in names:
+        use_bank(name)
+        files.append(bank_file())
+    use_bank("final")
+    assert files[0] == files[1] != files[2] == files[3]
