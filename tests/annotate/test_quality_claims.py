@@ -309,6 +309,7 @@ def test_what_is_but_supposed_disputed_or_left_open_is_no_claim(text: str) -> No
         "The high-pitched chirping of a bird comes in.",
         '"Keep your head up and speak loudly," the speaker says.',
         "Hardly a moment passes without a pause.",
+        "The pitch climbs and drops.",
         "Inaudible.",
     ],
 )
@@ -334,6 +335,22 @@ def test_what_is_no_claim_about_a_voice_is_left_out(text: str) -> None:
         ("The words run on with no break.", ACOUSTIC, ["pauses down"]),
         ("There is no shortage of pauses.", ACOUSTIC, ["pauses present"]),
         ("He never pauses; what is more, he shouts.", ACOUSTIC, ["pauses absent", "loudness up"]),
+        ("The mouth aperture is tiny and small.", VISUAL, ["mouth_opening down"]),
+        ("The head stays put - a broad grin appears.", VISUAL, ["head_motion absent", "lip_corner_pull up"]),
+        ("The brows show that they are lowered.", VISUAL, ["brow_raise down"]),
+        ("The jaw hangs open far enough to show the tongue.", VISUAL, ["mouth_opening up"]),
+        ("It must also be said that the brows are raised.", VISUAL, ["brow_raise up"]),
+        ("The voice jumps from high to low and back.", ACOUSTIC, ["pitch_range up"]),
+        (
+            "The pitch is flat and there are leaps in loudness.",
+            ACOUSTIC,
+            ["pitch_range down", "loudness_range present"],
+        ),
+        ("The volume ebbs and flows.", ACOUSTIC, ["loudness_range up"]),
+        ("He grows silent time after time.", ACOUSTIC, ["pauses up"]),
+        ("He halts often and no word is loud.", ACOUSTIC, ["pauses up", "not loudness up"]),
+        ("She speaks in a high-pitched manner.", ACOUSTIC, ["pitch_level up"]),
+        ("She talks in a bass-like voice.", ACOUSTIC, ["pitch_level down"]),
     ],
 )
 def test_wordings_that_turn_a_claim_round_are_understood(text: str, column: str, expected: list[str]) -> None:

@@ -201,3 +201,25 @@ def test_section_of_the_shipped_file_is_valid() -> None:
     text = (files("vaemo_annotate.quality") / "check.yaml").read_text(encoding="utf-8")
     shipped = yaml.safe_load(text)["consistency"]
     assert ConsistencySettings.model_validate(shipped).valence_margin > 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Despair has no part in this.",
+        "One might think of envy, but nothing speaks for it.",
+        "This is anything but gloomy.",
+        "Grief can safely be ruled out.",
+        "It would be a mistake to call this rage.",
+    ],
+)
+def test_an_emotion_that_is_taken_back_is_not_named(text: str) -> None:
+    assert "consistency.valence" not in reasons(found("joy", text=text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["The grief is not hidden at all.", "Rage shows, but nothing else explains it.", "Despair is not mild here."],
+)
+def test_words_that_deny_something_else_leave_an_emotion_named(text: str) -> None:
+    assert "consistency.valence" in reasons(found("joy", text=text))

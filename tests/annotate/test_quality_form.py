@@ -282,3 +282,33 @@ def test_a_missing_full_stop_telegrams_and_doubt_are_no_fault(text: str) -> None
 )
 def test_words_without_grammar_and_strings_of_symbols_are_gibberish(text: str) -> None:
     assert "form.gibberish" in reasons(text)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        ", and at the same moment it",
+        ", even if there is some",
+        ", though one should bear in",
+        ", so that the underlying",
+        ", as things of that kind are often",
+        ", and the gaze, not only",
+    ],
+)
+def test_a_clause_that_waits_for_its_object_or_noun_is_truncated(end: str) -> None:
+    assert reasons(f"The brows are drawn together{end}") == {"form.truncated"}
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        " as still as a statue's",
+        ", and nobody seems to notice it",
+        " while the shoulders sink and the head leans in",
+        ", which is quite the opposite",
+        " and the eyes blink now and then",
+        " and the lids do not cover the eyes fully",
+    ],
+)
+def test_a_whole_clause_without_its_full_stop_is_not(end: str) -> None:
+    assert reasons(f"The brows are drawn together{end}") == set()

@@ -119,11 +119,27 @@ def test_a_voice_in_a_clip_without_one_is_unsupported(reason: Reason) -> None:
     assert whispered == ([] if reason == "no_speech" else ["grounding.unsupported"])
 
 
+def test_a_summary_that_calls_an_expression_neutral_needs_no_face() -> None:
+    face = [Cue.missing(name, "x", "no_video") for name in FACE_NAMES]
+    assert reasons(found("", "", "Taken together, the expression counts as neutral.", *face)) == []
+    assert reasons(found("The expression is neutral.", "", "", *face)) == ["grounding.unsupported"]
+
+
 def test_a_face_in_a_clip_without_one_is_unsupported() -> None:
     face = [Cue.missing(name, "x", "no_face") for name in FACE_NAMES]
     assert reasons(found("The brows are raised.", "", "", *face)) == ["grounding.unsupported"]
     hidden = [Cue.missing(name, "x", "profile") for name in FACE_NAMES]
     assert reasons(found("The brows are raised.", "", "", *hidden)) == []
+
+
+@pytest.mark.parametrize("text", ["A motionless face.", "Her head hardly budges.", "The lids are at a normal height."])
+def test_a_face_at_rest_is_claimed_of_a_clip_without_one_too(text: str) -> None:
+    assert reasons(found(text, width=None)) == ["grounding.unsupported"]
+
+
+@pytest.mark.parametrize("text", ["No smile.", "No head movement can be seen.", "A smile is not visible."])
+def test_what_a_clip_without_a_face_does_not_show_may_be_denied(text: str) -> None:
+    assert reasons(found(text, width=None)) == []
 
 
 def test_without_cues_only_what_the_clip_lacks_is_found() -> None:

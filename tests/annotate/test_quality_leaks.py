@@ -257,3 +257,72 @@ def test_an_attributed_label_leaks(text: str) -> None:
 )
 def test_labels_of_things_and_set_phrases_are_no_leak(text: str) -> None:
     assert found(text) == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The mouth droops, which agrees with the annotation we were shown, gloomy.",
+        "Based on the tag (furious), the hard stare can be explained.",
+        'The manifest tag "bored" can be confirmed by the slack jaw.',
+        "According to the spreadsheet, the feeling is dread.",
+        "The emotion stored with the recording is shame.",
+    ],
+)
+def test_talk_of_a_label_that_was_given_is_a_leak_whatever_else_can_be_seen(said: str) -> None:
+    assert "leak.label" in reasons(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The washing label of her coat can be made out.",
+        "A tin can with a torn label stands on the desk.",
+        "The face fills the picture. Labelling such a look is hard.",
+        "No tag would describe this look.",
+    ],
+)
+def test_a_label_on_a_thing_or_in_another_sentence_is_no_leak(said: str) -> None:
+    assert "leak.label" not in reasons(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I recognise this man as Gerard Depardieu.",
+        "The face of the person on the left closely resembles Hugo Weaving.",
+        "She looks like the singer Nina Hagen.",
+        "Judging by the features, he hails from the Far East.",
+        "The man who looks into the camera is a renowned chess champion.",
+    ],
+)
+def test_telling_whom_somebody_resembles_or_where_they_come_from_tells_who_they_are(said: str) -> None:
+    assert "leak.identity" in reasons(said)
+
+
+@pytest.mark.parametrize(
+    "said", ["The head bobs like Donkey Kong.", "He sways like a sailor at sea.", "A bird calls like Big Bertha."]
+)
+def test_likening_to_no_person_tells_nobody(said: str) -> None:
+    assert "leak.identity" not in reasons(said)
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("The person, whose name is Ottoline, waits.", "Ottoline"),
+        ("A subtitle identifies the woman as Philippa.", "Philippa"),
+        ("As Hye-rin talks, the lamp flickers.", "Hye-rin"),
+        ("It is Gwendolen who looks up.", "Gwendolen"),
+        ("One senses that Wilhelmina is about to leave.", "Wilhelmina"),
+    ],
+)
+def test_a_word_is_a_name_where_the_sentence_says_so(said: str, name: str) -> None:
+    assert ("leak.name", name) in found(said)
+
+
+@pytest.mark.parametrize(
+    "said", ["A Jack-in-the-box stands behind.", "It seems that Sunday light fills the room.", "An X-ray hangs there."]
+)
+def test_a_capital_alone_makes_no_name(said: str) -> None:
+    assert "leak.name" not in reasons(said)

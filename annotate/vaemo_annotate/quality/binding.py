@@ -11,6 +11,7 @@ from vaemo_annotate.quality.clause import LISTING, Clause, is_blank
 _LOOSE_UNITS = 9
 _QUANTITIES = frozenset({"much", "few", "short", "wide", "narrow"})
 _LINKS = frozenset({"in", "of"})
+_POINTING = frozenset({"it", "they"})
 _PREPOSITIONS = frozenset(
     {"in", "of", "on", "at", "to", "toward", "towards", "into", "onto", "from", "over", "with", "within", "by", "for",
      "between", "through", "across", "along", "around", "about", "above", "below", "under", "behind", "beside", "near",
@@ -51,8 +52,12 @@ class Binding:
     def following(self) -> int | None:
         """Return the first thing after the movement in the sentence, where it fits: "far from still, the head"."""
         units = self.clause.units
-        first = next((k for k in range(self.at + 1, len(units)) if units[k].mark.topic), None)
-        return first if first is not None and self._fits(first) else None
+        for k in range(self.at + 1, len(units)):
+            if units[k].mark.topic:
+                return k if self._fits(k) else None
+            if k >= self.clause.end and units[k].word in LISTING:
+                return None
+        return None
 
     def _is_setting(self, ahead: int) -> bool:
         """Tell whether the thing behind an "in" is but where something stands: "pulled down in a frown"."""
@@ -169,7 +174,7 @@ class Binding:
                 return []
             if units[k].mark.topic:
                 return [k] if self._fits(k) else []
-            if k >= self.clause.begin and units[k].is_("persons"):
+            if k >= self.clause.begin and units[k].is_("persons") and units[k].word not in _POINTING:
                 return None
             if is_subject(units, k):
                 return []

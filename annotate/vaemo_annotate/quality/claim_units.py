@@ -9,7 +9,7 @@ from functools import cache
 
 from vaemo_annotate.quality.lexicon import Mark, is_determiner, load_lexicon
 
-_TOKEN = re.compile(r"\d+(?:[.,]\d+)?|[a-z0-9]+(?:'[a-z]+)*|[.,;:!?()\u2013\u2014\n]")
+_TOKEN = re.compile(r"\d+(?:[.,]\d+)?|[a-z0-9]+(?:'[a-z]+)*|[.,;:!?()\u2013\u2014\n]|(?<=\s)--?(?=\s)")
 _QUOTED = re.compile(r'"[^"\n]*"|\u201c[^\u201d\n]*\u201d')
 _ENDS = frozenset(".!?\n")
 _SECONDS = frozenset({"s", "sec", "second", "seconds"})
@@ -135,6 +135,7 @@ def _readings(word: str) -> tuple[str, ...]:
 
 _Longer = dict[str, list[tuple[tuple[str, ...], Mark]]]
 _known: dict[str, tuple[Mark | None, _Longer]] = {}
+_MOST_KNOWN = 50_000
 _NOTHING: tuple[Mark | None, _Longer] = (None, {})
 
 
@@ -146,6 +147,8 @@ def _starting_with(word: str) -> tuple[Mark | None, _Longer]:
     phrases, forms = load_lexicon().phrases, _readings(word)
     both = {key: mark for form in reversed(forms) for key, mark in phrases.get(form, ())}
     if not both:
+        if len(_known) < _MOST_KNOWN:
+            _known[word] = _NOTHING
         return _NOTHING
     single = next((both[form,] for form in forms if (form,) in both), None)
     longer: _Longer = {}

@@ -83,16 +83,22 @@ def _last_topic(units: list[Unit]) -> str | None:
 
 
 def _in_clause(clause: Clause, text: str, column: str, carried: str | None) -> Iterator[Claim]:
-    if clause.is_void or is_supposed(clause):
+    marks, mentions = [unit.mark for unit in clause.own], load_lexicon().mentions
+    saying = [at for at, mark in enumerate(marks, clause.begin) if mark.idiom is not None or mark.moves]
+    events = [
+        (at, mentions[mark.topic])
+        for at, mark in enumerate(marks, clause.begin)
+        if mark.topic and mark.topic in mentions
+    ]
+    if not (saying or events) or clause.is_void or is_supposed(clause):
         return
     used: set[int] = set()
     said: list[tuple[int, int, Assertion]] = []
-    for at in range(clause.begin, clause.end):
+    for at in saying:
         for topic, assertion in _said_at(clause, at, carried, used):
             said.append((at, at if topic is None else topic, assertion))
-    for at in range(clause.begin, clause.end):
-        mention = load_lexicon().mentions.get(clause.units[at].mark.topic or "")
-        if mention is not None and at not in used and not clause.is_compared(at) and not _is_predicated(clause, at):
+    for at, mention in events:
+        if at not in used and not clause.is_compared(at) and not _is_predicated(clause, at):
             said.append((at, at, mention))
     for at, topic, assertion in sorted(said, key=lambda one: one[0]):
         claim = _claim(clause, at, topic, assertion, text, column)

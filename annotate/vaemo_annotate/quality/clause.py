@@ -9,7 +9,7 @@ from typing import Literal
 
 from vaemo_annotate.quality.claim_units import Unit
 
-_ELSEWHERE = frozenset({"other"})
+_ELSEWHERE = ("other",)
 LISTING = frozenset({"and", "or", "nor", "but", "yet"})
 """Words that go on with a list."""
 
@@ -126,8 +126,8 @@ class Clause:
         if self.units[at].word in ("no", "lack", "lacking", "absence") and self._names_another(at, first):
             return False
         lists = self.units[at].word in ("without", "neither", "nor")
-        joins = [k for k in range(at + 1, first + 1) if self.units[k].word == "and"]
-        return not joins or (lists and not any(self.units[k + 1].article for k in joins))
+        joins = (k for k in range(at + 1, first + 1) if self.units[k].word == "and")
+        return all(lists and not self.units[k + 1].article for k in joins)
 
     def _names_another(self, at: int, first: int) -> bool:
         """Tell whether another thing stands between a "no" and what follows, unless in a list ("no smile or frown")."""
@@ -242,9 +242,9 @@ def _begins_clause(units: list[Unit], at: int) -> bool:
     unit = units[at]
     if unit.stop == ";" or (unit.is_("breaks") and not unit.is_("adverbs")):
         return True
-    begins_thing = bool(unit.article or unit.mark.topic or unit.is_("persons"))
+    begins_person = bool(unit.article or unit.is_("persons"))
     if unit.stop == ",":
         goes_on = bool(unit.mark.moves or unit.mark.idiom or unit.word in ("or", "nor"))
-        return begins_thing or unit.word == "and" or not goes_on
-    after_and = units[at - 1].word == "and" and units[at - 1].mark.topic is None
-    return after_and and bool(unit.article or unit.is_("persons") or unit.is_("part"))
+        return begins_person or unit.mark.topic is not None or unit.word == "and" or not goes_on
+    denies = unit.word == "no" and any(ahead.mark.topic for ahead in units[at + 1 : at + 3])
+    return units[at - 1].word == "and" and bool(begins_person or denies or unit.word == "there" or unit.is_("part"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from vaemo_annotate.quality.claims import Claim, Reading, read
@@ -22,6 +23,12 @@ __all__ = ["GroundingCheck", "GroundingSettings", "JudgedClaim", "Segment", "jud
 Segment = tuple[int, int, JudgedClaim]
 """A claim at the characters [begin, end) of a description."""
 
+_DENIES_ALL = re.compile(
+    r"\b(?:no|not any|none|nothing|neither|nor|without|lack\w*|absen\w+|missing|free|devoid|can\w*|could\w*|seen?"
+    r"|visible|heard|audible|shown?|shows|appears?|detect\w+|discern\w+|evident|present|made)\b"
+)
+"""What tells that a thing is not there at all ("no smile"), where else a thing is said not to do something."""
+
 _AGAINST = {"speaker": "the speaker's other clips", "people": "other people"}
 
 
@@ -39,7 +46,7 @@ class GroundingCheck:
         counts = dict.fromkeys(("supported", "contradicted", "not_measurable", "unclear"), 0)
         for one in judged:
             counts[one.state] += 1
-        findings = [*_contradicted(judged), *_unsupported(row, readings), *self._low_support(counts)]
+        findings = [*_contradicted(judged), *_unsupported(row, judged), *self._low_support(counts)]
         scores = {f"grounding.{state}": float(count) for state, count in counts.items()}
         clauses = sum(reading.num_clauses for reading in readings)
         telling = sum(reading.num_telling for reading in readings)
@@ -84,11 +91,14 @@ def _said(claim: Claim) -> str:
     return f"{'not ' * claim.is_negated}{claim.aspect.replace('_', ' ')} {claim.direction}"
 
 
-def _unsupported(row: Row, readings: list[Reading]) -> Iterator[Finding]:
-    gone = absent_modalities(row)
-    for claim in (claim for reading in readings for claim in reading.claims):
+def _unsupported(row: Row, judged: list[JudgedClaim]) -> Iterator[Finding]:
+    claims = [one.claim for one in judged if one.state == "not_measurable"]
+    gone = absent_modalities(row) if claims else {}
+    for claim in claims:
         why = gone.get(claim.modality)
-        says_nothing = claim.direction in ("absent", "usual") or claim.is_negated
+        says_nothing = (claim.direction == "absent" or claim.is_negated) and _DENIES_ALL.search(claim.quote.lower())
         is_sound = load_lexicon().aspects[claim.aspect].without_speech and not is_soundless(row)
-        if why and not says_nothing and not is_sound:
+        # "The expression counts as neutral" sums up a voice just as well.
+        is_summary = claim.direction == "usual" and claim.column == "affect_description"
+        if why and not (says_nothing or is_sound or is_summary):
             yield Finding("grounding.unsupported", f'"{claim.quote}": {why}', claim.column, claim.span)

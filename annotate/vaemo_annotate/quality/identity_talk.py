@@ -8,7 +8,8 @@ from itertools import pairwise
 
 from pydantic import BaseModel, ConfigDict
 
-from vaemo_annotate.quality.language import word_list
+from vaemo_annotate.quality.language import is_known, word_list
+from vaemo_annotate.quality.names import name_book
 from vaemo_annotate.quality.phrase_book import PhraseBook
 from vaemo_annotate.quality.tokens import Tokens
 
@@ -121,7 +122,7 @@ class IdentityTalk:
     def _is_of_a_thing(self, tokens: Tokens, first: int, stop: int) -> bool:
         """Whether a phrase likens, or tells of a thing, a picture or somebody who merely passes."""
         if self._likened & {*tokens.words[max(first - _LIKENED_REACH, 0) : first + 1]}:
-            return True
+            return not _is_full_name(tokens, stop)
         following = _in_sentence(tokens, stop, 2)
         if tokens.raw(stop - 1).endswith(("'s", "’s")) and not self._of_body & {*following}:
             return True
@@ -141,6 +142,16 @@ class IdentityTalk:
             return False
         begin, end = next((begin, end) for begin, end in tokens.sentences() if begin <= first < end)
         return bool(self._elsewhere & {*tokens.words[stop:end], *tokens.words[begin:first]})
+
+
+def _is_full_name(tokens: Tokens, stop: int) -> bool:
+    """Whether a phrase ends with a name, so that it tells who somebody is although it likens."""
+    given, (first, last) = name_book().given, (tokens.raw(stop - 2), tokens.raw(stop - 1))
+    if not last[:1].isupper():
+        return False
+    if not first[:1].isupper():
+        return last in given or not is_known(tokens.bases[stop - 1])
+    return first in given or not (is_known(tokens.bases[stop - 2]) or is_known(tokens.bases[stop - 1]))
 
 
 def _words(text: str) -> frozenset[str]:

@@ -17,6 +17,13 @@ _SAYING_REACH = 4
 _LIKENED_REACH = 5
 _ON_THINGS = frozenset(["label", "labels", "labelled", "labeled", "tag", "tags", "tagged", "class", "classes"])
 _OF_EMOTION = frozenset(["emotion", "emotional", "affect", "sentiment", "annotation", "ground", "truth", "truths"])
+_VALUED = frozenset(
+    ["emotion", "emotions", "affect", "affects", "sentiment", "sentiments", "mood", "moods", "state", "states",
+     "expression", "expressions", "label", "labels", "class", "category", "annotation", "target", "tag", "answer",
+     "solution", "gt", "code", "key", "ground", "groundtruth", "truth"]
+)  # fmt: skip
+_OF_TRUTH = frozenset(["reference", "gold", "golden", "target", "assigned", "expected", "manifest", "metadata"])
+_BEFORE_A_CAN = frozenset(["a", "the", "tin", "soda", "drink", "beer", "his", "her", "their"])
 _LIKENED = frozenset(["if", "though", "like"])
 
 
@@ -65,19 +72,24 @@ class LabelTalk:
             if not own and not self._is_on_thing(tokens, first, stop) and not _is_likened(tokens, first):
                 yield first, stop
 
-    def values(self, text: str) -> Iterator[Span]:
+    def values(self, tokens: Tokens) -> Iterator[Span]:
         """Yield the characters of each emotion, or number, that is put down as a value: "Emotion = angry"."""
-        for match in self._value.finditer(text):
+        if _VALUED.isdisjoint(tokens.bases):
+            return
+        for match in self._value.finditer(tokens.text):
             if match[1].isdigit() or is_emotion_word(match[1].lower()):
                 yield match.span()
 
     def _is_on_thing(self, tokens: Tokens, first: int, stop: int) -> bool:
         """Whether a label or tag that names no emotion belongs to a thing: "the care label of the jacket"."""
         phrase = {*tokens.words[first:stop]}
-        if phrase.isdisjoint(_ON_THINGS) or phrase & _OF_EMOTION or any(map(is_emotion_word, phrase)):
+        if phrase.isdisjoint(_ON_THINGS) or phrase & (_OF_EMOTION | _OF_TRUTH) or any(map(is_emotion_word, phrase)):
             return False
         begin, end = _sentence(tokens, first)
-        return not self._things.isdisjoint(tokens.bases[begin:end])
+        return any(
+            word in self._things and (word != "can" or tokens.words[at - 1] in _BEFORE_A_CAN)
+            for at, word in enumerate(tokens.bases[begin:end], begin)
+        )
 
     def _is_denied(self, tokens: Tokens, first: int) -> bool:
         """Whether "no", "without any" and the like stand before a phrase; "no doubt" denies nothing."""

@@ -175,7 +175,7 @@ class LeakCheck:
         tokens = text.tokens
         for first, stop in self._talk.find(tokens):
             text.add("leak.label", tokens.span(first, stop), "speaks of a label or an annotation")
-        for span in self._talk.values(tokens.text):
+        for span in self._talk.values(tokens):
             text.add("leak.label", span, "an emotion put down as a value")
         for index in range(len(tokens)):
             if len(tokens.words[index]) <= 4 and tokens.raw(index) in self._codes:

@@ -18,41 +18,15 @@ _CAPITALISED = re.compile(r"[^\W\d_a-z][a-zß-ÿ]+(?:[A-Z][a-z]+)?(?:['’]s)?\Z
 _ABBREVIATED = frozenset(["Mr", "Mrs", "Ms", "Dr", "Prof"])
 _INTRODUCED = frozenset(["named", "called"])
 _KNOWN = frozenset(
-    ["known", "identified", "introduced", "addresses", "introduces", "addressed", "recognised", "recognized"]
-)
+    ["known", "identified", "identifies", "identify", "lists", "names", "credits", "labels", "introduced", "addresses",
+     "introduces", "addressed", "recognised", "recognized"]
+)  # fmt: skip
 _ARTICLES = frozenset(["a", "an", "the", "some", "any", "no", "his", "her", "their"])
 _SEEMS_TOO = frozenset(
-    [
-        "seems",
-        "appears",
-        "sounds",
-        "looks",
-        "looked",
-        "is",
-        "was",
-        "has",
-        "had",
-        "can",
-        "cannot",
-        "will",
-        "would",
-        "does",
-        "did",
-        "lets",
-        "gives",
-        "shows",
-        "makes",
-        "comes",
-        "came",
-        "goes",
-        "went",
-        "knows",
-        "takes",
-        "draws",
-        "felt",
-        "feels",
-    ]
-)
+    ["seems", "appears", "sounds", "looks", "looked", "is", "was", "has", "had", "can", "cannot", "will", "would",
+     "does", "did", "lets", "gives", "shows", "makes", "comes", "came", "goes", "went", "knows", "takes", "draws",
+     "felt", "feels"]
+)  # fmt: skip
 _TOWARDS = frozenset(["to", "at", "with", "towards", "toward", "for", "by", "of"])
 _PERSONS = frozenset(
     [
@@ -79,6 +53,8 @@ _PERSONS = frozenset(
     ]
 )
 _MONTHS = frozenset(["april", "may", "june", "august"])
+_SENSING = frozenset(["senses", "sense", "think", "thinks", "feels", "notices", "sees", "suspects", "seems", "clear"])
+_SEEING = frozenset(["see", "sees", "seeing"])
 _BEFORE_MONTH = frozenset(["in", "of", "since", "by", "last", "next", "until", "early", "late", "mid"])
 
 
@@ -125,7 +101,9 @@ class NameBook:
             return None
         if name in self.given or name in self.words_too:
             return self._why_listed(tokens, index, name, raw)
-        if len(name) < 3 or is_known(tokens.bases[index]) or is_emotion_word(tokens.bases[index]):
+        is_double = _gap(tokens, index) == "-" and self._goes_on(tokens, index + 1)
+        is_word = is_known(tokens.bases[index]) or is_emotion_word(tokens.bases[index])
+        if len(name) < 3 or (is_word and not is_double):
             return None
         if tokens.starts_sentence(index) and tokens.bases[index] in self.common_owners:
             return None
@@ -150,6 +128,8 @@ class NameBook:
         before, after = _word(tokens, index - 1), _word(tokens, index + 1)
         if raw.endswith(("'s", "’s")):
             return before not in _ARTICLES and bool(self.of_body & {after, _word(tokens, index + 2)})
+        if self._is_told_name(tokens, index):
+            return True
         if before in _INTRODUCED or (before == "as" and not _KNOWN.isdisjoint(tokens.words[max(index - 5, 0) : index])):
             return not given or after not in self.things
         if before in _ARTICLES or self._is_month(tokens, index):
@@ -167,6 +147,8 @@ class NameBook:
             return True
         if starts and raw in self.given - self.feelings_too and (mark == "," or verb in _SEEMS_TOO):
             return True
+        if before == "is" and _word(tokens, index - 2) == "it" and _word(tokens, stop) == "who":
+            return True
         if verb in self.agent_verbs and not (starts and (verb in _SEEMS_TOO or feeling)):
             return (
                 verb not in _SEEMS_TOO or before in self.before_agents or _gap(tokens, index - 1).strip() != "" or given
@@ -174,13 +156,24 @@ class NameBook:
         if starts or feeling:
             return False
         is_shown = before == "is" and _word(tokens, index - 2) in ("this", "it", "that", "who")
-        if before in self.toward_verbs or is_shown or (before in ("sits", "stands") and not mark.startswith("-")):
+        if (
+            before in self.toward_verbs | _SEEING
+            or is_shown
+            or (before in ("sits", "stands") and not mark.startswith("-"))
+        ):
             return True
         if before == "for" and mark == ",":
             return True
         return (
             before in _PERSONS and _gap(tokens, index - 1).strip() in (",", "(", "", "-") and after not in self.things
         )
+
+    def _is_told_name(self, tokens: Tokens, index: int) -> bool:
+        """Whether a word is said to be a name ("whose name is Ottoline") or to feel ("one senses that Ottoline")."""
+        before = tokens.words[max(index - 3, 0) : index]
+        if before[-1:] and before[-1] in ("is", "was", "being", "of") and "name" in before:
+            return True
+        return before[-1:] == ("that",) and bool(_SENSING & {*before}) and _word(tokens, index + 1) not in self.things
 
     def _is_month(self, tokens: Tokens, index: int) -> bool:
         return tokens.bases[index] in _MONTHS and _word(tokens, index - 1) in _BEFORE_MONTH
@@ -195,7 +188,11 @@ class NameBook:
         """Whether a name that is a word too is joined to a small letter by a hyphen: "Jack-in-the-box"."""
         end = tokens.spans[index][1]
         joined = tokens.text[end : end + 1] == "-" and tokens.text[end + 1 : end + 2].islower()
-        return joined and (tokens.raw(index) in self.words_too or not tokens.starts_sentence(index))
+        return (
+            joined
+            and is_known(tokens.bases[index + 1])
+            and (tokens.raw(index) in self.words_too or not tokens.starts_sentence(index))
+        )
 
     def _is_title_of(self, tokens: Tokens, index: int) -> bool:
         begin, end = tokens.spans[index][1], tokens.spans[index + 1][0]
@@ -211,6 +208,8 @@ class NameBook:
     def _goes_on(self, tokens: Tokens, index: int) -> bool:
         raw = tokens.raw(index)
         gap = tokens.text[tokens.spans[index - 1][1] : tokens.spans[index][0]]
+        if gap == "-" and raw.islower():
+            return not is_known(tokens.bases[index])
         return gap in (" ", ". ", "-") and bool(_CAPITALISED.match(raw)) and not is_known(tokens.bases[index])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -10,6 +11,8 @@ from vaemo_annotate.quality.language import word_list
 from vaemo_annotate.quality.tokens import Tokens
 from vaemo_annotate.quality.wheel import is_emotion_word
 
+_ANY = ""
+_SENTENCE_END = re.compile(r"[.!?][\"”’')\]]*\s|\n")
 _CLASSES = ("NUMBER", "CAPITAL", "EMOTION")
 _NO_STATE = frozenset(
     [
@@ -65,6 +68,12 @@ class _Phrase:
     slots: tuple[_Slot, ...]
     before_colon: bool
 
+    def second_words(self) -> frozenset[str]:
+        """Return the words that may stand second, in lower case; none where a class does or the phrase has one slot."""
+        if len(self.slots) < 2 or not self.slots[1].words.isdisjoint(_CLASSES):
+            return frozenset()
+        return frozenset(word.lower() for word in self.slots[1].words)
+
     def fits(self, tokens: Tokens, first: int) -> bool:
         stop = first + len(self.slots)
         if stop > len(tokens) or not all(slot.fits(tokens, first + at) for at, slot in enumerate(self.slots)):
@@ -75,29 +84,45 @@ class _Phrase:
 class PhraseBook:
     """Phrases of a few words with alternatives and optional words; the grammar stands in `leak_phrases.yaml`.
 
-    Raises ValueError where a phrase cannot be read: it must begin with a word.
+    A phrase does not reach over the end of a sentence. Raises ValueError where one cannot be read: it must begin with
+    a word.
     """
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        self._by_word: dict[str, list[_Phrase]] = {}
+        by_word: dict[str, list[_Phrase]] = {}
         for pattern in patterns:
             for phrase in _read(pattern):
                 for word in phrase.slots[0].words:
-                    self._by_word.setdefault(word.lower(), []).append(phrase)
-        for phrases in self._by_word.values():
-            phrases.sort(key=lambda phrase: -len(phrase.slots))
+                    by_word.setdefault(word.lower(), []).append(phrase)
+        self._by_words = {word: _by_second_word(phrases) for word, phrases in by_word.items()}
 
     def find(self, tokens: Tokens) -> Iterator[tuple[int, int]]:
         """Yield the words [first, stop) of each phrase in a text; of several that begin at a word the longest."""
-        by_word, stop = self._by_word, 0
-        for first, word in enumerate(tokens.bases):
-            if word not in by_word or first < stop:
+        by_words, stop, bases = self._by_words, 0, tokens.bases
+        for first, word in enumerate(bases):
+            if word not in by_words or first < stop:
                 continue
-            for phrase in by_word[word]:
-                if phrase.fits(tokens, first):
+            by_second = by_words[word]
+            following = bases[first + 1] if first + 1 < len(bases) else _ANY
+            for phrase in by_second.get(following, by_second[_ANY]):
+                if phrase.fits(tokens, first) and _is_in_one_sentence(tokens, first, first + len(phrase.slots)):
                     stop = first + len(phrase.slots)
                     yield first, stop
                     break
+
+
+def _by_second_word(phrases: list[_Phrase]) -> dict[str, list[_Phrase]]:
+    """Sort phrases that begin alike by the word that comes next, longest first; under _ANY those that leave it open."""
+    phrases = sorted(phrases, key=lambda phrase: -len(phrase.slots))
+    seconds = [_ANY, *{word for phrase in phrases for word in phrase.second_words()}]
+    return {
+        second: [phrase for phrase in phrases if not phrase.second_words() or second in phrase.second_words()]
+        for second in seconds
+    }
+
+
+def _is_in_one_sentence(tokens: Tokens, first: int, stop: int) -> bool:
+    return not _SENTENCE_END.search(tokens.text, tokens.spans[first][1], tokens.spans[stop - 1][0])
 
 
 def _read(pattern: str) -> Iterator[_Phrase]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vaemo_annotate.quality.tokens import Tokens
 
 _LONGEST_LOOP = 24
@@ -16,14 +18,31 @@ def find_loop(tokens: Tokens) -> tuple[int, int, int] | None:
     A word must stand 4 times, a phrase of two or three words 3 times, a longer one twice.
     """
     words = tokens.words
+    said_again = _said_again(words)
     for size in range(1, min(_LONGEST_LOOP, len(words) // 2) + 1):
         times = _ONE_WORD_TIMES if size == 1 else _PHRASE_TIMES if size < _TWICE_FROM_WORDS else 2
+        if said_again[size] < size * (times - 1):
+            continue
         run = 0
         for index in range(size, len(words)):
             run = run + 1 if words[index] == words[index - size] else 0
             if run >= size * (times - 1):
                 return index + 1 - run - size, index + 1, size
     return None
+
+
+def _said_again(words: Sequence[str]) -> list[int]:
+    """Return for each size up to the longest loop how many words stood in the text that many words before."""
+    counts = [0] * (_LONGEST_LOOP + 1)
+    places: dict[str, list[int]] = {}
+    for index, word in enumerate(words):
+        before = places.setdefault(word, [])
+        for place in reversed(before):
+            if index - place > _LONGEST_LOOP:
+                break
+            counts[index - place] += 1
+        before.append(index)
+    return counts
 
 
 def find_said_again(tokens: Tokens, min_words: int) -> tuple[int, int] | None:

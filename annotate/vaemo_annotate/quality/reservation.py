@@ -15,6 +15,9 @@ _BEGINNINGS = frozenset({"opening", "beginning", "start", "outset", "first", "ea
 _PARTS = _BEGINNINGS | {"left", "right", "last", "end", "close", "previous", "previously", "ever"}
 _WHOLES = frozenset({"other", "face", "voice", "speech", "camera"})
 _CONCEDING = frozenset({"though", "although", "if", "albeit"})
+_WAYS = frozenset({"between", "from"})
+_LEVELS = frozenset({"high", "low", "loud", "soft", "fast", "slow", "deep"})
+_OPPOSED = frozenset({("rise", "fall"), ("raise", "lower"), ("rise", "lower"), ("loud", "soft")})
 _NEAR_UNITS = 4
 
 
@@ -22,13 +25,23 @@ def is_supposed(clause: Clause) -> bool:
     """Tell whether a clause but supposes what it says ("would smile", "if"), or its sentence disputes it."""
     if any(unit.is_("disputes") for unit in clause.units):
         return True
-    told = (clause.units[at] for at in range(clause.begin, clause.end) if not clause.is_compared(at))
-    return any(unit.is_("unreal") for unit in told)
+    told = range(clause.begin, clause.end)
+    return any(
+        clause.units[at].is_("unreal") and not clause.is_compared(at) and not _is_reached(clause, at) for at in told
+    )
+
+
+def _is_reached(clause: Clause, at: int) -> bool:
+    """Tell whether "enough" is said of what came about: "open far enough to", not "not open far enough to"."""
+    units = clause.units
+    if units[at].word != "enough" or at + 1 >= len(units) or units[at + 1].word != "to":
+        return False
+    return not any(units[k].is_("negators") for k in range(clause.begin, at))
 
 
 def is_reserved(clause: Clause, at: int) -> bool:
     """Tell whether what stands around a unit keeps it from being a claim."""
-    return any(test(clause, at) for test in (is_understated, is_against_a_part, is_conceded, is_tangled))
+    return any(test(clause, at) for test in (is_understated, is_against_a_part, is_conceded, is_tangled, is_an_end))
 
 
 def is_understated(clause: Clause, at: int) -> bool:
@@ -57,6 +70,22 @@ def is_conceded(clause: Clause, at: int) -> bool:
         return True
     opens = clause.units[clause.begin].word in _CONCEDING
     return opens and not any(unit.mark.topic or unit.is_("persons") for unit in clause.own)
+
+
+def is_an_end(clause: Clause, at: int) -> bool:
+    """Tell whether a unit is but an end of a way there and back: "between high and low", "climbs and falls"."""
+    units, words = clause.units, [unit.word for unit in clause.units]
+    if at > clause.begin and words[at - 1] in _WAYS:
+        return bool({*units[at].mark.moves} & _LEVELS)
+    if at > clause.begin + 2 and words[at - 3] in _WAYS and {*units[at - 2].mark.moves} & _LEVELS:
+        return bool({*units[at].mark.moves} & _LEVELS)
+    return any(
+        words[min(at, other) + 1] == "and" and {(here, there), (there, here)} & _OPPOSED
+        for other in (at - 2, at + 2)
+        if clause.begin <= other < clause.end
+        for here in units[at].mark.moves
+        for there in units[other].mark.moves
+    )
 
 
 def is_tangled(clause: Clause, at: int) -> bool:

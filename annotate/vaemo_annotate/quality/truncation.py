@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from functools import cache
 
@@ -11,6 +12,7 @@ from vaemo_annotate.quality.tokens import Tokens
 
 _FINAL = frozenset(".!?。！？…")
 _CLOSING = "\"”’')]}* \t\n`»"
+_SET_ENDING = re.compile(r"\b(?:now and|since|by|until|just|back) then\Z", re.IGNORECASE)
 _OPEN_ENDS = frozenset(",;:-–—(/[{\\")
 _QUOTES = "\"”’'»"
 _MIN_WORDS = 4
@@ -48,6 +50,8 @@ def truncation(tokens: Tokens) -> str | None:
     if last in _OPEN_ENDS:
         return f"it ends with {last!r}"
     word = tokens.words[-1]
+    if _SET_ENDING.search(stripped):
+        return None
     if last in _FINAL and not stripped.endswith(("...", "…")):
         return None
     if word in word_list("function") and word not in word_list("may_end"):

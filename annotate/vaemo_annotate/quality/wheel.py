@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import distribution
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -28,6 +29,24 @@ _PROSE_SUFFIXES: Final = ("ness", "ly", "ment", "ion")
 _LEAST_BASE: Final = 3
 _LEAST_INDEXED_BASE: Final = 4
 _NEGATION_REACH: Final = 6
+_FAR_FROM: Final = frozenset(
+    {("anything", "but"), ("far", "from"), ("other", "than"), ("tempted", "to"), ("mistake", "to"), ("is", "little")}
+)
+_TAKEN_BACK: Final = re.compile(
+    r"(?: (?!and |but |or |with )[\w'’-]+){0,4}?,? (?:"
+    r"(?:plays?|ha[sd]|have) (?:\w+ )?(?:no|little|hardly any) (?:role|part|place|share|hand)"
+    r"|but (?:nothing(?! else)|the (?:\w+ ){1,2}(?:does|do) not|little|neither|none|nobody|that|this|it) "
+    r"(?:\w+ ){0,3}?(?:points?|supports?|speaks?|bears?|confirms?|fits?|hints?|suggests?|would be wrong|is wrong)"
+    r"|(?:is|are|was|were|seems?|remains?) (?:\w+ly )?(?:absent|missing|lacking|nowhere|"
+    r"not (?:there|present|visible|apparent|evident|in evidence|seen|found|shown|detectable|"
+    r"noticeable|observed|indicated|supported|what|the)|"
+    r"excluded|unlikely|out of the question|ruled out)"
+    r"|would be (?:the |a |\w+ )*(?:wrong|mistaken|misleading|mistake|exaggeration)"
+    r"|(?:can|could|may|might|must) (?:\w+ )?be (?:\w+ly )?(?:ruled out|excluded|discarded|dismissed|discounted)"
+    r"|(?:cannot|(?:does|do|did|would|could) ?(?:not|hardly|n['’]t)) (?:fit|apply|show up|enter|come into)"
+    r")\b",
+    re.IGNORECASE,
+)
 _LIST_WORDS: Final = frozenset({"or", "nor", "and", "any", "even"})
 
 
@@ -135,7 +154,7 @@ def emotions_in_text(text: str) -> list[NamedEmotion]:
         if any(mark in between for mark in ".;!?") or (is_after_comma and not _goes_on_with_a_list(token)):
             tokens = []
         emotion = _in_prose(token)
-        if emotion and not _is_negated(tokens):
+        if emotion and not _is_negated(tokens) and not _is_denied_after(text, match.end()):
             named.append(NamedEmotion(emotion, match.span()))
         tokens.append(token)
         end_of_last = match.end()
@@ -176,10 +195,17 @@ def _goes_on_with_a_list(token: str) -> bool:
 
 def _is_negated(before: list[str]) -> bool:
     near = before[-_NEGATION_REACH:]
+    if not _FAR_FROM.isdisjoint(pairwise(near)):
+        return True
     after_but = near[len(near) - near[::-1].index("but") :] if "but" in near else near
     if "hesitate" in after_but:
         return False
     return any(token.replace("’", "'") in emotion_words().negating_words for token in after_but)
+
+
+def _is_denied_after(text: str, end: int) -> bool:
+    """Return whether what follows takes an emotion back: "guilt plays no role", "envy, but nothing points to it"."""
+    return bool(_TAKEN_BACK.match(text, end))
 
 
 @cache
