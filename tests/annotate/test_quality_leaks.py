@@ -326,3 +326,14 @@ def test_a_word_is_a_name_where_the_sentence_says_so(said: str, name: str) -> No
 )
 def test_a_capital_alone_makes_no_name(said: str) -> None:
     assert "leak.name" not in reasons(said)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Which label people put on such a mood differs from place to place.",
+        "The label someone attaches to it is open to debate, be it sadness or longing.",
+    ],
+)
+def test_a_label_that_anybody_might_give_is_no_leak(text: str) -> None:
+    assert "leak.label" not in reasons(text)

@@ -25,6 +25,7 @@ _VALUED = frozenset(
 _OF_TRUTH = frozenset(["reference", "gold", "golden", "target", "assigned", "expected", "manifest", "metadata"])
 _BEFORE_A_CAN = frozenset(["a", "the", "tin", "soda", "drink", "beer", "his", "her", "their"])
 _LIKENED = frozenset(["if", "though", "like"])
+_ANYBODY = frozenset(["one", "people", "anyone", "anybody", "someone", "somebody", "viewers", "listeners"])
 
 
 class LabelPhrases(BaseModel):
@@ -60,12 +61,14 @@ class LabelTalk:
     def find(self, tokens: Tokens) -> Iterator[tuple[int, int]]:
         """Yield the words [first, stop) of each phrase."""
         for first, stop in self._certain.find(tokens):
-            if not (
-                self._is_denied(tokens, first) or self._is_on_thing(tokens, first, stop) or _is_likened(tokens, first)
+            if not (self._is_denied(tokens, first) or self._is_on_thing(tokens, first, stop)) and not (
+                _is_likened(tokens, first) or _is_anybodys(tokens, first, stop)
             ):
                 yield first, stop
         for first, stop in self._talk.find(tokens):
-            if not self._is_denied(tokens, first) and self._is_told(tokens, first, stop):
+            if not (self._is_denied(tokens, first) or _is_anybodys(tokens, first, stop)) and self._is_told(
+                tokens, first, stop
+            ):
                 yield first, stop
         for first, stop in self._reading.find(tokens):
             own = not self._own_reading.isdisjoint(tokens.words[max(first - _OWN_READING_REACH, 0) : first + 1])
@@ -119,3 +122,8 @@ def _sentence(tokens: Tokens, index: int) -> Span:
 def _is_likened(tokens: Tokens, first: int) -> bool:
     """Whether "as if", "as though" or "like" stands before a phrase."""
     return not _LIKENED.isdisjoint(tokens.words[max(first - _LIKENED_REACH, 0) : first])
+
+
+def _is_anybodys(tokens: Tokens, first: int, stop: int) -> bool:
+    """Whether it is a label that anybody might give: "the label one gives to it"."""
+    return not _ANYBODY.isdisjoint(tokens.words[first + 1 : stop + 1])
