@@ -292,7 +292,7 @@ def test_a_missing_extra_is_told_with_the_line_that_installs_it(tmp_path: Path, 
         "show": [str(tmp_path)],
         "push": [str(tmp_path), "--repo", "user/name"],
     }[command]
-    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "run.json").write_text('{"counts": {"accepted": 0}}')
     code = f"import sys; sys.modules[{module!r}] = None; from vaemo_annotate.cli import main; main()"
     done = call([sys.executable, "-c", code, command, *arguments])
     assert done.returncode == 2, done.stderr
