@@ -135,7 +135,7 @@ def test_the_ledger_notes_the_media_of_every_clip(captioned: tuple[Workspace, An
     workspace, _ = captioned
     with sqlite3.connect(workspace.folder / "out" / "ledger.sqlite") as ledger:
         (noted,) = ledger.execute("SELECT COUNT(*) FROM media").fetchone()
-    assert noted == 31
+    assert noted == 31 + 2  # the clips, and the canaries
 
 
 @pytest.fixture
