@@ -147,18 +147,6 @@ def _batches(path: Path, people_alone: bool) -> Iterator[list[dict[str, Any]]]:
             yield (rows.filter(pc.not_equal(rows["by"], SOFTWARE)) if people_alone else rows).to_pylist()
 
 
-def decided_verdicts(path: Path) -> dict[CaptionKey, Verdict]:
-    """Return the verdict that counts of each judged caption of a table, whatever words it was on (see `current`).
-
-    Raises CaptionError.
-    """
-    by_caption: dict[CaptionKey, list[Verdict]] = {}
-    for verdict in read_verdicts(path):
-        by_caption.setdefault(verdict.key, []).append(verdict)
-    decided = {key: decide(verdicts) for key, verdicts in by_caption.items()}
-    return {key: verdict for key, verdict in decided.items() if verdict is not None}
-
-
 def _verdict(row: Mapping[str, Any]) -> Verdict:
     return Verdict(
         clip_id=row["clip_id"],

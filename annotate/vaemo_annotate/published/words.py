@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from vaemo_clips.hub.citation import BIBTEX
+
 LIMITS: Final = """\
 - **Not ground truth.** These captions are machine-written and may be wrong, incomplete or made up. They
   say how a clip may look and sound, not what a person felt. Do not score people or models by them as if
@@ -35,18 +37,9 @@ BIASES: Final = """\
   missing for turned or hidden faces and noisy sound, so claims about such clips pass unchecked, and a lexicon
   reads only the phrasings that it knows. Passing is not proof."""
 
-CITATION: Final = """\
+CITATION: Final = f"""\
 The captions serve the method of VAEmo (Cheng et al., ACM MM 2025,
 [arXiv 2505.02331](https://arxiv.org/abs/2505.02331)). The toolkit that made them is an independent
 implementation: the authors of VAEmo released no code and no prompt, and took no part in this dataset.
 
-```bibtex
-@inproceedings{cheng2025vaemo,
-  title     = {{VAEmo}: Efficient Representation Learning for Visual-Audio Emotion with Knowledge Injection},
-  author    = {Cheng, Hao and Zhao, Zhiwei and He, Yichao and Hu, Zhenzhen and Li, Jia and Wang, Meng
-               and Hong, Richang},
-  booktitle = {Proceedings of the ACM International Conference on Multimedia},
-  year      = {2025},
-  note      = {arXiv:2505.02331}
-}
-```"""
+{BIBTEX}"""

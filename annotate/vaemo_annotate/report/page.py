@@ -58,6 +58,7 @@ def _headline(checked: Checked, gathered: Collection, support: CueSupport) -> di
         "judged": gathered.judged,
         "kept": gathered.captions - gathered.judged.words["drop"],
         "stale": checked.num_stale,
+        "settings_note": checked.settings_note,
         "run_time": duration_text(seconds) if seconds else None,
         "ablation": ablation,
         "ablation_left_out": left_out,

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import yaml
 
+from vaemo_clips.hub.citation import BIBTEX
 from vaemo_train.outcome.card_tables import counted, data_lines, fold_table, recall_table, score_table, split_lines
 from vaemo_train.outcome.results_file import ClassScores, FoldEntry, Results
 
@@ -57,21 +58,12 @@ _LIMITS: Final = """\
 - **Its probabilities are not calibrated**, and it names one of its classes also for clips that show none of them.
 - Faces and voices are personal data; do not use it on people who have not agreed.
 """
-CITATION: Final = """\
+CITATION: Final = f"""\
 This is an independent implementation of the method below. The paper's weights and code were not used; architecture and
 hyper-parameters are ours wherever the paper does not state them, those of fine-tuning always. These scores are not the
 paper's.
 
-```bibtex
-@inproceedings{cheng2025vaemo,
-  title     = {{VAEmo}: Efficient Representation Learning for Visual-Audio Emotion with Knowledge Injection},
-  author    = {Cheng, Hao and Zhao, Zhiwei and He, Yichao and Hu, Zhenzhen and Li, Jia and Wang, Meng
-               and Hong, Richang},
-  booktitle = {Proceedings of the ACM International Conference on Multimedia},
-  year      = {2025},
-  note      = {arXiv:2505.02331}
-}
-```
+{BIBTEX}
 """
 
 
